@@ -1,0 +1,113 @@
+/* Reaching the IUT that a command line or a profile names. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+/* Without a word about an IUT it is the reference device, started as a process of its own. */
+static int use_embedded(struct pl_cli_iut *iut)
+{
+    char self[400];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (n <= 0)
+        return pl_cli_error(PL_EXIT_INTERNAL, "cannot find this program's own file: %s",
+                            strerror(errno));
+    self[n] = '\0';
+    if (strchr(self, '\''))
+        return pl_cli_error(PL_EXIT_INTERNAL, "this program's path has a quote in it: %s", self);
+    snprintf(iut->own_exec, sizeof(iut->own_exec), "exec '%s' serve device", self);
+    iut->exec = iut->own_exec;
+    snprintf(iut->name, sizeof(iut->name), "embedded reference device (block)");
+    return 0;
+}
+
+static void repeat_command(struct pl_cli_iut *iut, const char *command)
+{
+    size_t cap = sizeof(iut->repeat);
+    int n = snprintf(iut->repeat, cap, "plumbline %s", command);
+    if (iut->profile_path)
+        n += snprintf(iut->repeat + n, cap - (size_t)n, " %.300s", iut->profile_path);
+    if (iut->exec && iut->exec != iut->own_exec)
+        snprintf(iut->repeat + n, cap - (size_t)n, " --exec '%.500s'", iut->exec);
+    else if (iut->connect)
+        snprintf(iut->repeat + n, cap - (size_t)n, " --connect %.300s", iut->connect);
+    else if (iut->listen)
+        snprintf(iut->repeat + n, cap - (size_t)n, " --listen %.300s", iut->listen);
+}
+
+static bool known_clause(void *opaque, const struct pl_spec *spec, const char *id)
+{
+    const struct pl_clauses *clauses = pl_clauses_find(spec);
+    (void)opaque;
+    return clauses && pl_clauses_index(clauses, id) >= 0;
+}
+
+static int load_profile(struct pl_cli_iut *iut)
+{
+    static const struct pl_profile_lookup lookup = {.clause = known_clause};
+    char error[512];
+    pl_profile_default(&iut->profile);
+    if (iut->profile_path &&
+        pl_profile_load(iut->profile_path, &lookup, &iut->profile, error, sizeof(error)) < 0) {
+        pl_profile_default(&iut->profile);
+        return pl_cli_error(PL_EXIT_USAGE, "%s", error);
+    }
+    if ((iut->exec != NULL) + (iut->connect != NULL) + (iut->listen != NULL) > 1)
+        return pl_cli_error(PL_EXIT_USAGE, "--exec, --connect and --listen exclude each other");
+    iut->spec = iut->spec_name ? pl_cli_spec(iut->spec_name) : iut->profile.spec;
+    if (!iut->spec)
+        return PL_EXIT_USAGE;
+    enum pl_role role = iut->profile.role;
+    if (iut->role && !pl_role_find(iut->role, &role))
+        return pl_cli_error(PL_EXIT_USAGE, "--role: '%s' is none of device, driver, bus", iut->role);
+    iut->role = pl_role_name(role);
+    if (role != PL_ROLE_DEVICE)
+        return pl_cli_error(PL_EXIT_USAGE, "role %s: this version tests devices only", iut->role);
+    return 0;
+}
+
+static void name_iut(struct pl_cli_iut *iut)
+{
+    if (iut->name[0])
+        return;
+    const char *how = iut->exec ? iut->exec : iut->connect ? iut->connect : iut->listen;
+    snprintf(iut->name, sizeof(iut->name), "%s",
+             iut->profile.name && iut->profile.name[0] ? iut->profile.name : how);
+}
+
+int pl_cli_iut_open(struct pl_cli_iut *iut, const char *command)
+{
+    char error[512] = "";
+    int err = load_profile(iut);
+    if (err)
+        return err;
+    repeat_command(iut, command);
+    if (!iut->exec && !iut->connect && !iut->listen) {
+        iut->exec = iut->profile.exec;
+        iut->connect = iut->profile.connect;
+        iut->listen = iut->profile.listen;
+    }
+    if (!iut->exec && !iut->connect && !iut->listen) {
+        err = use_embedded(iut);
+        if (err)
+            return err;
+    }
+    name_iut(iut);
+    struct pl_port_options options = {0};
+    pl_profile_port_options(&iut->profile, &options);
+    options.spec = iut->spec;
+    options.connect = iut->connect;
+    options.listen = iut->listen;
+    options.exec = iut->exec;
+    iut->port = pl_port_open(&options, error, sizeof(error));
+    return iut->port ? 0 : pl_cli_error(PL_EXIT_USAGE, "%s", error);
+}
+
+void pl_cli_iut_close(struct pl_cli_iut *iut)
+{
+    if (iut->port)
+        iut->port->ops->close(iut->port);
+    pl_profile_free(&iut->profile);
+}

@@ -1,0 +1,240 @@
+/* `plumbline test`: a conformance run and its reports. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+enum { SCENARIO_PATHS = 32 };
+
+struct test_args {
+    struct pl_cli_iut iut;
+    const char *select, *seed, *json, *junit, *pcapng, *max_msg_size, *features;
+    const char *scenarios[SCENARIO_PATHS];
+    bool verbose, quiet, help;
+};
+
+static const char help[] =
+    "usage: plumbline test [PROFILE] [OPTIONS]\n"
+    "Judge an implementation. Without PROFILE and without a way to reach one it is the embedded\n"
+    "reference device, over a socket.\n\n"
+    "  --exec COMMAND     start the IUT; it finds its sockets in PLUMBLINE_FD and so on\n"
+    "  --connect ADDRESS  unix:PATH, unix-stream:PATH, tcp:HOST:PORT, fd:N, vhost-user:PATH\n"
+    "  --listen ADDRESS   wait for the IUT to connect\n"
+    "  --role ROLE        device (the profile's role by default)\n"
+    "  --spec DRAFT       virtio-msg-r1 by default\n"
+    "  --select PATTERN   sections, clauses or scenarios; * and ?, separated by commas\n"
+    "  --scenarios PATH   scenarios of your own, a file or a folder; may be repeated\n"
+    "  --max-msg-size N   only this maximum message size\n"
+    "  --transport-features MASK  only these transport feature bits\n"
+    "  --seed N           repeat what a run did at random\n"
+    "  --json FILE  --junit FILE  --pcapng FILE   reports; FILE - is standard output\n"
+    "  --verbose          every clause and every scenario\n"
+    "  --quiet            only the last line\n";
+
+/* --- writing reports --- */
+
+typedef int writer(const struct pl_report *report, FILE *out);
+
+static int write_report(const char *path, writer *write, const struct pl_report *report)
+{
+    if (!path)
+        return 0;
+    FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
+    if (!out)
+        return pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
+    int err = write(report, out);
+    if (out != stdout && fclose(out) != 0 && !err)
+        err = -errno;
+    return err < 0 ? pl_cli_error(PL_EXIT_INTERNAL, "%s: %s", path, strerror(-err)) : 0;
+}
+
+/* A file that cannot be written is said before the run, not after it. */
+static int check_writable(const char *path)
+{
+    if (!path || strcmp(path, "-") == 0)
+        return 0;
+    FILE *out = fopen(path, "a");
+    if (!out)
+        return pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
+    fclose(out);
+    return 0;
+}
+
+static int write_reports(const struct test_args *a, const struct pl_report *report)
+{
+    bool to_stdout = (a->json && !strcmp(a->json, "-")) || (a->junit && !strcmp(a->junit, "-"));
+    FILE *text = to_stdout ? stderr : stdout;
+    int err = 0;
+    if (a->quiet)
+        fprintf(text, "%s: %s\n", report->iut, report->conforms ? "CONFORMS" : "DOES NOT CONFORM");
+    else
+        err = pl_report_text(report, text, isatty(fileno(text)), a->verbose);
+    if (err < 0)
+        return pl_cli_error(PL_EXIT_INTERNAL, "standard output: %s", strerror(-err));
+    err = write_report(a->json, pl_report_json, report);
+    return err ? err : write_report(a->junit, pl_report_junit, report);
+}
+
+/* --- running --- */
+
+static void progress(void *opaque, size_t done, size_t all)
+{
+    (void)opaque;
+    if (done % 64 == 0 || done == all)
+        fprintf(stderr, "\r%zu of %zu scenarios\033[K%s", done, all, done == all ? "\r\033[K" : "");
+}
+
+static int bus_options(const struct test_args *a, struct pl_bus_params *bus, bool *fixed)
+{
+    const struct pl_spec *spec = a->iut.spec;
+    uint64_t size = spec->recommended_max_msg_size, features = 0;
+    *fixed = a->iut.profile.bus_stated || a->max_msg_size || a->features;
+    if (a->max_msg_size && (!pl_cli_u64(a->max_msg_size, &size) || size < spec->min_max_msg_size ||
+                            size > spec->max_max_msg_size))
+        return pl_cli_error(PL_EXIT_USAGE, "--max-msg-size: '%s' is not within %u to %u",
+                            a->max_msg_size, spec->min_max_msg_size, spec->max_max_msg_size);
+    if (a->features && (!pl_cli_u64(a->features, &features) || features > UINT32_MAX))
+        return pl_cli_error(PL_EXIT_USAGE, "--transport-features: '%s' is no 32-bit mask", a->features);
+    *bus = a->iut.profile.bus_stated
+               ? a->iut.profile.bus
+               : (struct pl_bus_params){spec->revision, (uint32_t)size, (uint32_t)features};
+    if (a->max_msg_size)
+        bus->max_msg_size = (uint32_t)size;
+    if (a->features)
+        bus->features = (uint32_t)features;
+    return 0;
+}
+
+static int any_selected(const struct pl_scenarios *scenarios, const char *select)
+{
+    for (size_t i = 0; i < scenarios->n; i++)
+        if (!select || pl_scenario_selected(&scenarios->list[i], select))
+            return 0;
+    return pl_cli_error(PL_EXIT_USAGE, "--select: '%s' matches no section, clause or scenario", select);
+}
+
+struct lists {
+    uint16_t *devices;
+    const char **declared;
+};
+
+static bool profile_lists(const struct pl_profile *p, struct lists *l)
+{
+    l->devices = calloc(p->n_devices + 1, sizeof(*l->devices));
+    l->declared = calloc(p->n_declares + 1, sizeof(*l->declared));
+    if (!l->devices || !l->declared)
+        return false;
+    for (size_t i = 0; i < p->n_devices; i++)
+        l->devices[i] = p->devices[i].number;
+    for (size_t i = 0; i < p->n_declares; i++)
+        l->declared[i] = p->declares[i].clause;
+    return true;
+}
+
+static int run_suite(struct test_args *a, struct pl_suite_options *options)
+{
+    char error[512];
+    int err;
+    struct pl_suite *suite = pl_suite_run(options, &err, error, sizeof(error));
+    if (!suite)
+        return pl_cli_error(err == -ENOMEM ? PL_EXIT_INTERNAL : PL_EXIT_UNREACHABLE, "%s", error);
+    const struct pl_report *report = pl_suite_report(suite);
+    err = write_reports(a, report);
+    if (!err)
+        err = report->conforms ? PL_EXIT_CONFORMS : PL_EXIT_FINDINGS;
+    pl_suite_free(suite);
+    return err;
+}
+
+static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, uint64_t seed)
+{
+    struct pl_bus_params bus;
+    bool fixed;
+    struct lists lists;
+    char error[512];
+    const struct pl_profile *p = &a->iut.profile;
+    int err = bus_options(a, &bus, &fixed);
+    if (err)
+        return err;
+    struct pl_suite_options options = {
+        .scenarios = scenarios, .port = a->iut.port, .role = a->iut.role, .iut = a->iut.name,
+        .select = a->select, .repeat = a->iut.repeat, .seed = seed, .bus = fixed ? &bus : NULL,
+        .timeouts = {p->response_ms, p->reset_ms, p->fence_ms},
+        .progress = isatty(STDERR_FILENO) && !a->quiet ? progress : NULL};
+    if (!profile_lists(p, &lists))
+        return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
+    options.devices = lists.devices;
+    options.n_devices = p->n_devices;
+    options.declared = lists.declared;
+    if (a->pcapng) {
+        options.pcapng = pl_pcapng_create(a->pcapng, "plumbline test", error, sizeof(error));
+        err = options.pcapng ? 0 : pl_cli_error(PL_EXIT_USAGE, "%s", error);
+    }
+    if (!err)
+        err = run_suite(a, &options);
+    if (options.pcapng) {
+        int failed = pl_pcapng_finish(options.pcapng);
+        if (failed < 0)
+            err = pl_cli_error(PL_EXIT_INTERNAL, "%s: %s", a->pcapng, strerror(-failed));
+    }
+    free(lists.devices);
+    free(lists.declared);
+    return err;
+}
+
+static int run_test(struct test_args *a)
+{
+    uint64_t seed = 1;
+    if (a->seed && !pl_cli_u64(a->seed, &seed))
+        return pl_cli_error(PL_EXIT_USAGE, "--seed: '%s' is no 64-bit number", a->seed);
+    int err = pl_cli_iut_open(&a->iut, "test");
+    if (!err)
+        err = check_writable(a->json);
+    if (!err)
+        err = check_writable(a->junit);
+    struct pl_scenarios *scenarios = err ? NULL : pl_cli_scenarios(a->iut.spec, a->scenarios);
+    if (!err && !scenarios)
+        err = PL_EXIT_USAGE;
+    if (!err)
+        err = any_selected(scenarios, a->select);
+    if (!err)
+        err = run_with(a, scenarios, seed);
+    pl_scenarios_free(scenarios);
+    pl_cli_iut_close(&a->iut);
+    return err;
+}
+
+int pl_cmd_test(int argc, char **argv)
+{
+    struct test_args a = {0};
+    const struct pl_cli_option options[] = {
+        {.name = "--exec", .value = &a.iut.exec},
+        {.name = "--connect", .value = &a.iut.connect},
+        {.name = "--listen", .value = &a.iut.listen},
+        {.name = "--role", .value = &a.iut.role},
+        {.name = "--spec", .value = &a.iut.spec_name},
+        {.name = "--select", .value = &a.select},
+        {.name = "--scenarios", .value = &a.scenarios[0], .list = a.scenarios, .list_max = SCENARIO_PATHS},
+        {.name = "--max-msg-size", .value = &a.max_msg_size},
+        {.name = "--transport-features", .value = &a.features},
+        {.name = "--seed", .value = &a.seed},
+        {.name = "--json", .value = &a.json},
+        {.name = "--junit", .value = &a.junit},
+        {.name = "--pcapng", .value = &a.pcapng},
+        {.name = "--verbose", .flag = &a.verbose},
+        {.name = "--quiet", .flag = &a.quiet},
+        {.name = "--help", .flag = &a.help},
+        {.name = NULL},
+    };
+    int err = pl_cli_parse(argc, argv, options, &a.iut.profile_path, 1);
+    if (err)
+        return err;
+    if (a.help) {
+        fputs(help, stdout);
+        return 0;
+    }
+    return run_test(&a);
+}

@@ -1,0 +1,39 @@
+/* Expressions of scenarios: parsed once, evaluated often, over 64-bit unsigned numbers. */
+#ifndef PL_EXPR_H
+#define PL_EXPR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pl_expr; /* a parsed expression */
+
+/*
+ * What names and functions mean. Both return false and write why where they have no value: a name
+ * that is unknown, a response that never came.
+ */
+struct pl_expr_env {
+    bool (*name)(void *opaque, const char *name, uint64_t *value, char *why, size_t cap);
+    bool (*call)(void *opaque, const char *name, const uint64_t *args, size_t n, uint64_t *value,
+                 char *why, size_t cap);
+    void *opaque;
+};
+
+/*
+ * Parse one expression: numbers (decimal, 0x), names with dots, $name as name, calls, and or not
+ * ! ~ * / % + - << >> & ^ | == != < <= > >= && ||, in C's precedence. NULL and one sentence in
+ * `why`.
+ */
+struct pl_expr *pl_expr_parse(const char *text, char *why, size_t cap);
+void pl_expr_free(struct pl_expr *expr);
+
+/* Evaluate. Division by zero and shifts beyond 63 are errors, never undefined. */
+bool pl_expr_eval(const struct pl_expr *expr, const struct pl_expr_env *env, uint64_t *value,
+                  char *why, size_t cap);
+
+/* Call `fn` for each name that the expression uses (functions with a "()" behind). */
+void pl_expr_names(const struct pl_expr *expr, void (*fn)(void *opaque, const char *name),
+                   void *opaque);
+const char *pl_expr_text(const struct pl_expr *expr);
+
+#endif

@@ -1,0 +1,125 @@
+/* Scenario collections: their life, lookups, and the checks that need all files together. */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/scenario.h"
+
+enum { CALL_DEPTH_MAX = 16 };
+
+struct pl_scenarios *pl_scenarios_new(const struct pl_spec *spec)
+{
+    struct pl_scenarios *s = calloc(1, sizeof(*s));
+    if (s) {
+        s->spec = spec;
+        s->clauses = pl_clauses_find(spec);
+    }
+    return s;
+}
+
+void pl_scenarios_free(struct pl_scenarios *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n_allocations; i++)
+        free(s->allocations[i]);
+    for (size_t i = 0; i < s->n_exprs; i++)
+        pl_expr_free(s->exprs[i]);
+    for (size_t i = 0; i < s->n_docs; i++)
+        pl_yaml_free(s->docs[i]);
+    free(s->allocations);
+    free(s->exprs);
+    free(s->docs);
+    free(s->procedures);
+    free(s->list);
+    free(s);
+}
+
+const struct pl_procedure *pl_scenarios_procedure(const struct pl_scenarios *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_procedures; i++)
+        if (strcmp(s->procedures[i].name, name) == 0)
+            return &s->procedures[i];
+    return NULL;
+}
+
+bool pl_scenarios_add_embedded(struct pl_scenarios *s, char *error, size_t cap)
+{
+    for (const struct pl_embedded *e = pl_embedded_scenarios; e->name; e++) {
+        struct pl_yaml_doc *doc =
+            pl_yaml_load_memory(e->name, e->text, strlen(e->text), error, cap);
+        if (!doc || !pl_scenarios_add(s, doc, error, cap))
+            return false;
+    }
+    return true;
+}
+
+static bool check_steps(const struct pl_scenarios *s, const struct pl_steps *steps, int depth,
+                        char *error, size_t cap)
+{
+    for (size_t i = 0; steps && i < steps->n; i++) {
+        const struct pl_step *step = &steps->step[i];
+        if (step->op == PL_STEP_CALL) {
+            const struct pl_procedure *p = pl_scenarios_procedure(s, step->name);
+            if (!p)
+                return pl_yaml_error(step->at, error, cap, "there is no procedure '%s'",
+                                     step->name);
+            if (depth >= CALL_DEPTH_MAX)
+                return pl_yaml_error(step->at, error, cap, "procedure '%s' calls itself",
+                                     step->name);
+            if (!check_steps(s, p->steps, depth + 1, error, cap))
+                return false;
+        }
+        if (!check_steps(s, step->then, depth, error, cap) ||
+            !check_steps(s, step->otherwise, depth, error, cap))
+            return false;
+    }
+    return true;
+}
+
+bool pl_scenarios_check(const struct pl_scenarios *s, char *error, size_t cap)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const struct pl_scenario *scenario = &s->list[i];
+        for (size_t k = 0; scenario->given && scenario->given[k]; k++) {
+            const struct pl_procedure *p = pl_scenarios_procedure(s, scenario->given[k]);
+            if (!p) {
+                snprintf(error, cap, "%s: scenario '%s': there is no procedure '%s'",
+                         scenario->file, scenario->name, scenario->given[k]);
+                return false;
+            }
+            if (!check_steps(s, p->steps, 0, error, cap))
+                return false;
+        }
+        if (!check_steps(s, scenario->steps, 0, error, cap))
+            return false;
+    }
+    return true;
+}
+
+static bool matches(const struct pl_scenario *scenario, const char *pattern)
+{
+    if (fnmatch(pattern, scenario->name, 0) == 0 || fnmatch(pattern, scenario->section, 0) == 0)
+        return true;
+    size_t n = strlen(pattern);
+    if (strncmp(scenario->section, pattern, n) == 0 && scenario->section[n] == '/')
+        return true;
+    for (size_t i = 0; scenario->clauses[i]; i++)
+        if (fnmatch(pattern, scenario->clauses[i], 0) == 0)
+            return true;
+    return false;
+}
+
+bool pl_scenario_selected(const struct pl_scenario *scenario, const char *pattern)
+{
+    char one[256];
+    while (pattern && *pattern) {
+        size_t n = strcspn(pattern, ",");
+        snprintf(one, sizeof(one), "%.*s", (int)(n < sizeof(one) ? n : sizeof(one) - 1), pattern);
+        if (matches(scenario, one))
+            return true;
+        pattern += n + (pattern[n] == ',');
+    }
+    return false;
+}

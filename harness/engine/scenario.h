@@ -1,0 +1,116 @@
+/* Scenarios as data: files, procedures, parameters and steps, as read from YAML and checked. */
+#ifndef PL_SCENARIO_H
+#define PL_SCENARIO_H
+
+#include "engine/expr.h"
+#include "engine/yaml_doc.h"
+#include "oracle/oracle.h"
+#include "wire/wire.h"
+
+enum pl_step_op {
+    PL_STEP_SEND,        /* MESSAGE: {field: EXPR, ...} */
+    PL_STEP_RAW,         /* raw: HEX */
+    PL_STEP_FENCE,       /* fence */
+    PL_STEP_CALL,        /* call: PROCEDURE */
+    PL_STEP_CONTROL,     /* control: "config-change {dev} 0 {hex...}" */
+    PL_STEP_REQUIRE,     /* require: EXPR, or the scenario is inconclusive */
+    PL_STEP_EXPECT,      /* expect: EXPR with clause: ID, where the oracle cannot know */
+    PL_STEP_LET,         /* let: {name: EXPR, ...} */
+    PL_STEP_REPEAT,      /* repeat: EXPR with steps: [...] */
+    PL_STEP_IF,          /* if: EXPR with then: [...] and else: [...] */
+    PL_STEP_AWAIT_RESET, /* await_reset */
+    PL_STEP_AWAIT_EVENT, /* await_event */
+};
+
+/* Where a message's variable (or fixed) array comes from. */
+enum pl_data_from { PL_DATA_NONE, PL_DATA_LIST, PL_DATA_FILL, PL_DATA_LAST, PL_DATA_HEX };
+
+struct pl_assign {
+    const char *name;
+    enum pl_field field; /* PL_F_none for the header's own and for variables */
+    struct pl_expr *value;
+};
+
+struct pl_step {
+    enum pl_step_op op;
+    const struct pl_yaml *at;
+    const struct pl_message_def *def;
+    struct pl_assign *assign; /* fields, bends (_type, _cut, ...) or variables */
+    size_t n_assign;
+    enum pl_data_from data;
+    struct pl_expr **items; /* list elements; fill: value and count; last: xor and count */
+    size_t n_items;
+    uint8_t *hex;
+    size_t hex_len;
+    struct pl_expr *expr;
+    const char *name; /* procedure, control line */
+    int clause;       /* of expect; -1 */
+    struct pl_steps *then, *otherwise;
+};
+
+struct pl_steps {
+    struct pl_step *step;
+    size_t n;
+};
+
+struct pl_procedure {
+    const char *name;
+    struct pl_steps *steps;
+};
+
+/* One parameter and its values. */
+struct pl_parameter {
+    const char *name;
+    struct pl_expr **value;
+    size_t n;
+};
+
+struct pl_scenario {
+    const char *name, *section, *file;
+    const char **clauses; /* NULL-ended */
+    struct pl_expr *when; /* over the combination: NULL always */
+    struct pl_expr *needs;
+    const char **given; /* NULL-ended procedure names */
+    struct pl_parameter *with;
+    size_t n_with;
+    struct pl_steps *steps;
+};
+
+/* All that was loaded; owns its documents. */
+struct pl_scenarios {
+    const struct pl_spec *spec;
+    const struct pl_clauses *clauses;
+    struct pl_yaml_doc **docs;
+    size_t n_docs;
+    struct pl_procedure *procedures;
+    size_t n_procedures;
+    struct pl_scenario *list;
+    size_t n;
+    void **allocations; /* everything else, freed together */
+    size_t n_allocations;
+    struct pl_expr **exprs;
+    size_t n_exprs;
+};
+
+/* The embedded scenarios, a list of file names and texts; generated. */
+struct pl_embedded {
+    const char *name, *text;
+};
+extern const struct pl_embedded pl_embedded_scenarios[];
+
+struct pl_scenarios *pl_scenarios_new(const struct pl_spec *spec);
+void pl_scenarios_free(struct pl_scenarios *scenarios);
+/* Add what a document holds. False and one sentence "FILE:LINE: ..." where anything is wrong. */
+bool pl_scenarios_add(struct pl_scenarios *scenarios, struct pl_yaml_doc *doc, char *error,
+                      size_t cap);
+/* Add every embedded file. */
+bool pl_scenarios_add_embedded(struct pl_scenarios *scenarios, char *error, size_t cap);
+/* After the last add: are all procedures there, and does none call itself? */
+bool pl_scenarios_check(const struct pl_scenarios *scenarios, char *error, size_t cap);
+const struct pl_procedure *pl_scenarios_procedure(const struct pl_scenarios *scenarios,
+                                                  const char *name);
+/* Does a pattern (section, clause id, scenario name; * and ? allowed, comma-separated) select it?
+ */
+bool pl_scenario_selected(const struct pl_scenario *scenario, const char *pattern);
+
+#endif

@@ -1,0 +1,414 @@
+/* Sessions: the loop of send, receive, judge and wait, with fences instead of sleeps. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/session.h"
+
+enum {
+    TOKEN_FIRST = 0x0100,
+    TOKEN_LAST = 0xf000,
+    POLL_FAST = 16,      /* status polls without a pause */
+    SILENCES_MAX = 1,    /* time limits without any message before the IUT counts as hung */
+    IMPATIENT_AFTER = 3, /* unanswered requests after which waiting is cut short */
+    IMPATIENT_MS = 20,
+    STUCK_RESET_MS = 300,
+    FLOOD_MAX = 20000, /* messages read while waiting for one answer */
+    CONTROL_MS = 1000,
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int pl_session_init(struct pl_session *s, struct pl_port *port, struct pl_oracle *oracle)
+{
+    memset(s, 0, sizeof(*s));
+    s->port = port;
+    s->oracle = oracle;
+    s->spec = port->spec;
+    s->timeouts = (struct pl_timeouts){.response = 1000, .reset = 5000, .fence = 200};
+    s->buffer = malloc(PL_MSG_MAX + 1);
+    s->last_bytes = malloc(PL_MSG_MAX + 1);
+    s->next_token = TOKEN_FIRST;
+    s->epoch_ns = now_ns();
+    return s->buffer && s->last_bytes ? 0 : -ENOMEM;
+}
+
+void pl_session_free(struct pl_session *s)
+{
+    for (unsigned i = 0; i < PL_TRACE_MAX; i++)
+        free(s->ring[i].bytes);
+    free(s->buffer);
+    free(s->last_bytes);
+}
+
+void pl_session_begin(struct pl_session *s)
+{
+    s->ring_at = s->ring_n = 0;
+    s->pending = 0;
+    s->doubtful = s->answered = false;
+}
+
+uint16_t pl_session_token(struct pl_session *s)
+{
+    uint16_t token = s->next_token++;
+    if (s->next_token == TOKEN_LAST)
+        s->next_token = TOKEN_FIRST;
+    return token;
+}
+
+int pl_session_start(struct pl_session *s, const struct pl_bus_params *bus)
+{
+    s->alive = false;
+    int err = s->port->ops->start(s->port, bus);
+    if (err < 0)
+        return err;
+    s->bus = *bus;
+    s->alive = true;
+    s->stuck = false;
+    s->silences = 0;
+    pl_oracle_start(s->oracle, bus->max_msg_size, bus->features);
+    pl_session_begin(s);
+    return 0;
+}
+
+static void record(struct pl_session *s, const void *bytes, size_t size, bool to_iut)
+{
+    struct pl_record *r = &s->ring[s->ring_at];
+    if (size > r->cap) {
+        uint8_t *grown = realloc(r->bytes, size);
+        if (!grown)
+            return;
+        r->bytes = grown;
+        r->cap = size;
+    }
+    memcpy(r->bytes, bytes, size);
+    r->entry = (struct pl_trace_entry){.number = ++s->numbers,
+                                       .time_ns = now_ns() - s->epoch_ns,
+                                       .to_iut = to_iut,
+                                       .group = s->group,
+                                       .size = size,
+                                       .bytes = r->bytes};
+    s->ring_at = (s->ring_at + 1) % PL_TRACE_MAX;
+    s->ring_n += s->ring_n < PL_TRACE_MAX;
+    if (s->events.message)
+        s->events.message(s->events.opaque, &r->entry);
+}
+
+static void report(struct pl_session *s, enum pl_finding_kind kind, const char *text)
+{
+    if (s->events.finding)
+        s->events.finding(s->events.opaque, kind, text);
+}
+
+/* The port said no: find out how the IUT ended and say so. */
+static void iut_gone(struct pl_session *s, int err)
+{
+    struct pl_end end;
+    char text[3072];
+    if (!s->alive)
+        return;
+    s->alive = false;
+    memset(&end, 0, sizeof(end));
+    s->port->ops->stop(s->port, &end);
+    const char *tail = end.stderr_tail;
+    const char *words = tail[0] ? "; it wrote: " : "";
+    if (err == -EPROTO || err == -EMSGSIZE) {
+        snprintf(text, sizeof(text), "the IUT broke the carrier's framing: %s%s%s", s->port->error,
+                 words, tail);
+        report(s, PL_FINDING_PROTOCOL, text);
+    } else if (end.how == PL_END_SIGNALLED) {
+        snprintf(text, sizeof(text), "the IUT died of signal %d (%s)%s%s", end.code,
+                 strsignal(end.code), words, tail);
+        report(s, PL_FINDING_CRASH, text);
+    } else if (end.how == PL_END_EXITED) {
+        snprintf(text, sizeof(text), "the IUT exited with status %d%s%s", end.code, words, tail);
+        report(s, PL_FINDING_EXIT, text);
+    } else if (err == -ETIMEDOUT) {
+        snprintf(text, sizeof(text), "the IUT takes no more messages: %s", s->port->error);
+        report(s, PL_FINDING_HANG, text);
+    } else {
+        snprintf(text, sizeof(text), "the IUT closed the connection%s%s", words, tail);
+        report(s, PL_FINDING_EXIT, text);
+    }
+}
+
+/* Requests of the IUT's own that the driver side of a bus answers. */
+static void answer_iut(struct pl_session *s, const struct pl_msg *m)
+{
+    uint8_t out[64];
+    struct pl_msg r = {.kind = m->kind, .response = true, .token = m->token};
+    if (m->form != PL_FORM_OK)
+        return;
+    if (m->kind == PL_PING)
+        r.f[PL_F_data32] = m->f[PL_F_data32];
+    else if (m->kind == PL_GET_PARAMETERS) {
+        r.f[PL_F_revision] = s->bus.revision;
+        r.f[PL_F_max_msg_size] = s->bus.max_msg_size;
+        r.f[PL_F_transport_features] = s->bus.features;
+    } else {
+        return;
+    }
+    ssize_t n = pl_encode(s->spec, &r, out, sizeof(out));
+    if (n < 0)
+        return;
+    record(s, out, (size_t)n, true);
+    s->port->ops->send(s->port, out, (size_t)n);
+}
+
+static void note_answer(struct pl_session *s, const struct pl_msg *m)
+{
+    bool token = !s->spec->header.token.width || m->token == s->wanted_token;
+    if (!m->response || s->answered || !token || m->msg_id != s->wanted_id)
+        return;
+    s->answered = true;
+    memcpy(s->last_bytes, m->bytes, m->size);
+    pl_decode(s->spec, s->last_bytes, m->size, &s->last);
+}
+
+/* One message in: recorded, judged, answered where the IUT asks. 1, 0 on time-out, or an errno. */
+static int take(struct pl_session *s, int timeout_ms)
+{
+    if (!s->alive)
+        return -EPIPE;
+    int n = s->port->ops->receive(s->port, s->buffer, PL_MSG_MAX + 1, timeout_ms);
+    if (n == 0)
+        return 0;
+    if (n < 0) {
+        iut_gone(s, n);
+        return n;
+    }
+    s->silences = 0;
+    record(s, s->buffer, (size_t)n, false);
+    pl_oracle_received(s->oracle, s->buffer, (size_t)n);
+    struct pl_msg m;
+    pl_decode(s->spec, s->buffer, (size_t)n, &m);
+    if (m.form == PL_FORM_RUNT)
+        return 1;
+    note_answer(s, &m);
+    if (!m.response && m.bus && !m.event)
+        answer_iut(s, &m);
+    return 1;
+}
+
+static int push(struct pl_session *s, const void *bytes, size_t size)
+{
+    if (!s->alive)
+        return -EPIPE;
+    record(s, bytes, size, true);
+    pl_oracle_sent(s->oracle, bytes, size);
+    int err = s->port->ops->send(s->port, bytes, size);
+    if (err == -EPIPE) { /* what it said before it went counts */
+        for (int i = 0; i < FLOOD_MAX && s->alive && take(s, 0) > 0; i++)
+            continue;
+    }
+    if (err < 0) {
+        iut_gone(s, err);
+        return err;
+    }
+    return 0;
+}
+
+static int patience(const struct pl_session *s)
+{
+    if (s->misses >= IMPATIENT_AFTER)
+        return s->timeouts.fence < IMPATIENT_MS ? s->timeouts.fence : IMPATIENT_MS;
+    return s->misses ? s->timeouts.fence : s->timeouts.response;
+}
+
+static void hung(struct pl_session *s, const char *text)
+{
+    s->stuck = true;
+    report(s, PL_FINDING_HANG, text);
+}
+
+/* Receive until nothing is owed any more. */
+static int wait_owed(struct pl_session *s)
+{
+    unsigned got = 0;
+    while (pl_oracle_owed(s->oracle)) {
+        int r = take(s, patience(s));
+        if (r < 0)
+            return r;
+        if (r == 0) {
+            s->misses++;
+            pl_oracle_settle(s->oracle);
+            if (!got && ++s->silences >= SILENCES_MAX)
+                hung(s, "the IUT answered nothing within the time limit");
+            return -ETIMEDOUT;
+        }
+        if (++got > FLOOD_MAX) {
+            pl_oracle_settle(s->oracle);
+            hung(s, "the IUT sends messages without end and does not answer");
+            return -ETIMEDOUT;
+        }
+    }
+    return 0;
+}
+
+static int send_fence(struct pl_session *s)
+{
+    uint8_t out[64];
+    struct pl_msg m = {.kind = s->spec->fence, .dev_num = s->dev_num, .token = pl_session_token(s)};
+    ssize_t n = pl_encode(s->spec, &m, out, sizeof(out));
+    return n < 0 ? (int)n : push(s, out, (size_t)n);
+}
+
+int pl_session_flush(struct pl_session *s)
+{
+    int err = 0;
+    if (!s->pending)
+        return s->alive ? 0 : -EPIPE;
+    if (s->doubtful)
+        err = send_fence(s);
+    s->pending = 0;
+    s->doubtful = false;
+    return err ? err : wait_owed(s);
+}
+
+int pl_session_fence(struct pl_session *s)
+{
+    s->pending++;
+    s->doubtful = true;
+    int err = pl_session_flush(s);
+    for (int i = 0; !err && i < FLOOD_MAX; i++) {
+        int r = take(s, 0);
+        if (r <= 0)
+            return r;
+    }
+    return err;
+}
+
+int pl_session_send(struct pl_session *s, const void *bytes, size_t size, unsigned outstanding,
+                    bool wanted)
+{
+    struct pl_msg m;
+    pl_decode(s->spec, bytes, size, &m);
+    if (wanted) {
+        s->answered = false;
+        s->wanted_token = m.token;
+        s->wanted_id = m.msg_id;
+    }
+    unsigned owed = pl_oracle_owed(s->oracle);
+    int err = push(s, bytes, size);
+    if (err)
+        return err;
+    s->pending++;
+    s->doubtful |= pl_oracle_owed(s->oracle) == owed;
+    return s->pending >= outstanding ? pl_session_flush(s) : 0;
+}
+
+int pl_session_ask(struct pl_session *s, struct pl_msg *m)
+{
+    uint8_t out[PL_MSG_MAX > 4096 ? 4096 : PL_MSG_MAX];
+    m->dev_num = m->dev_num ? m->dev_num : s->dev_num;
+    m->token = pl_session_token(s);
+    ssize_t n = pl_encode(s->spec, m, out, sizeof(out));
+    if (n < 0)
+        return (int)n;
+    int err = pl_session_send(s, out, (size_t)n, 1, true);
+    return err ? err : s->answered ? 0 : -ETIMEDOUT;
+}
+
+static bool probe_one(struct pl_session *s, const struct pl_msg *m, bool wanted, uint16_t *token)
+{
+    uint8_t out[64];
+    struct pl_msg copy = *m;
+    copy.token = *token = pl_session_token(s);
+    ssize_t n = pl_encode(s->spec, &copy, out, sizeof(out));
+    if (n < 0)
+        return false;
+    if (wanted) {
+        struct pl_msg as;
+        pl_decode(s->spec, out, (size_t)n, &as);
+        s->answered = false;
+        s->wanted_token = as.token;
+        s->wanted_id = as.msg_id;
+    }
+    return push(s, out, (size_t)n) == 0;
+}
+
+bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct pl_msg *witness)
+{
+    uint16_t token, other = 0;
+    if (!probe_one(s, m, true, &token) || (witness && !probe_one(s, witness, false, &other)))
+        return false;
+    for (unsigned i = 0; i < FLOOD_MAX && !s->answered; i++) {
+        struct pl_msg seen;
+        int n = take(s, s->timeouts.response);
+        if (n <= 0)
+            return false;
+        const struct pl_record *r = &s->ring[(s->ring_at + PL_TRACE_MAX - 1) % PL_TRACE_MAX];
+        pl_decode(s->spec, r->bytes, r->entry.size, &seen);
+        if (witness && !s->answered && seen.response && seen.kind == witness->kind)
+            return false;
+    }
+    return s->answered;
+}
+
+int pl_session_await_reset(struct pl_session *s)
+{
+    int bound = s->stuck_resets ? STUCK_RESET_MS : s->timeouts.reset;
+    uint64_t end = now_ns() + (uint64_t)bound * 1000000u;
+    for (unsigned i = 0;; i++) {
+        uint32_t status;
+        if (pl_oracle_status(s->oracle, s->dev_num, &status) && status == 0)
+            return 0;
+        if (!s->alive)
+            return -EPIPE;
+        if (s->port->virtual_time ? i > (unsigned)bound : now_ns() > end)
+            break;
+        if (i > POLL_FAST) {
+            int r = take(s, 1);
+            if (r < 0)
+                return r;
+        }
+        struct pl_msg m = {.kind = PL_GET_DEVICE_STATUS};
+        int err = pl_session_ask(s, &m);
+        if (err == -EPIPE || s->stuck)
+            return err;
+    }
+    s->stuck_resets++;
+    pl_oracle_reset_stuck(s->oracle, s->dev_num);
+    s->stuck = true;
+    return -ETIMEDOUT;
+}
+
+int pl_session_await_event(struct pl_session *s)
+{
+    int err = pl_session_fence(s);
+    for (int i = 0; !err && i < FLOOD_MAX && pl_oracle_events_owed(s->oracle); i++) {
+        int r = take(s, patience(s));
+        if (r < 0)
+            return r;
+        if (r == 0) {
+            s->misses++;
+            pl_oracle_settle(s->oracle);
+            return 0;
+        }
+    }
+    return err;
+}
+
+bool pl_session_control(struct pl_session *s, const char *line, bool *unsupported)
+{
+    char answer[256];
+    *unsupported = true;
+    if (!s->port->has_control || !s->alive)
+        return false;
+    int err = s->port->ops->control(s->port, line, answer, sizeof(answer), CONTROL_MS);
+    if (err == -EPIPE)
+        iut_gone(s, err);
+    if (err == -ETIMEDOUT)
+        hung(s, "the IUT does not answer on its control socket");
+    if (err < 0)
+        return false;
+    *unsupported = strcmp(answer, "unsupported") == 0;
+    return strcmp(answer, "ok") == 0;
+}

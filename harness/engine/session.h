@@ -1,0 +1,97 @@
+/* One conversation with the IUT: sending, receiving, fences and time limits, recorded and judged.
+ */
+#ifndef PL_SESSION_H
+#define PL_SESSION_H
+
+#include "oracle/oracle.h"
+#include "port/port.h"
+#include "report/report.h"
+
+enum { PL_TRACE_MAX = 64 };
+
+/* Bounds for hangs, in milliseconds; no verdict depends on them while the IUT is alive. */
+struct pl_timeouts {
+    int response, reset, fence;
+};
+
+/* A recorded message, in a ring of buffers that are reused. */
+struct pl_record {
+    struct pl_trace_entry entry;
+    uint8_t *bytes;
+    size_t cap;
+};
+
+/* What a session tells its owner. */
+struct pl_session_events {
+    void *opaque;
+    /* The IUT ended, hung or broke its framing; `text` is one sentence. Called once a start. */
+    void (*finding)(void *opaque, enum pl_finding_kind kind, const char *text);
+    /* Each message as it is recorded (for a pcapng file); may be NULL. */
+    void (*message)(void *opaque, const struct pl_trace_entry *entry);
+};
+
+struct pl_session {
+    struct pl_port *port;
+    struct pl_oracle *oracle;
+    const struct pl_spec *spec;
+    struct pl_timeouts timeouts;
+    struct pl_session_events events;
+    struct pl_bus_params bus;
+    bool alive;        /* started, and not ended since */
+    bool stuck;        /* hung: to be started anew */
+    unsigned misses;   /* requests that were not answered, in this run */
+    unsigned silences; /* time limits in a row without any message */
+    unsigned stuck_resets;
+    uint16_t dev_num;
+    uint16_t next_token;
+    unsigned pending; /* sent since the last flush */
+    bool doubtful;    /* one of them may meet silence */
+    /* the last request of a scenario and its answer */
+    uint16_t wanted_token;
+    uint8_t wanted_id;
+    bool answered;
+    struct pl_msg last;
+    uint8_t *last_bytes;
+    /* the record since the scenario began */
+    struct pl_record ring[PL_TRACE_MAX];
+    unsigned ring_at, ring_n;
+    uint64_t numbers; /* messages so far in the run */
+    uint64_t epoch_ns;
+    uint32_t group;
+    uint8_t *buffer; /* one message */
+};
+
+int pl_session_init(struct pl_session *s, struct pl_port *port, struct pl_oracle *oracle);
+void pl_session_free(struct pl_session *s);
+/* Start or restart the IUT with these parameters; negative errno with port->error. */
+int pl_session_start(struct pl_session *s, const struct pl_bus_params *bus);
+/* Forget the recorded messages: a scenario begins. */
+void pl_session_begin(struct pl_session *s);
+uint16_t pl_session_token(struct pl_session *s);
+
+/*
+ * Send encoded bytes. With `outstanding` 1 it waits for the answer, or fences where none is owed;
+ * with more it returns at once until that many are under way. `wanted`: resp.* means its answer.
+ */
+int pl_session_send(struct pl_session *s, const void *bytes, size_t size, unsigned outstanding,
+                    bool wanted);
+/* Build and send a message of fields, wait for its answer into s->last. 0, or -ETIMEDOUT, -EPIPE.
+ */
+int pl_session_ask(struct pl_session *s, struct pl_msg *m);
+/*
+ * Send a request that nobody may be there to answer, and wait for its answer, owed or not. Where
+ * `witness` is given it is sent right behind: its answer, coming first, ends the wait.
+ */
+bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct pl_msg *witness);
+/* Wait until everything sent is answered or, behind a fence, known to be discarded. */
+int pl_session_flush(struct pl_session *s);
+/* A fence, whatever is pending: everything that the IUT sent before is read. */
+int pl_session_fence(struct pl_session *s);
+/* Poll the status until it is 0, at most timeouts.reset. */
+int pl_session_await_reset(struct pl_session *s);
+/* Wait for the configuration events that are due. */
+int pl_session_await_event(struct pl_session *s);
+/* One control line; true where it was answered with ok. */
+bool pl_session_control(struct pl_session *s, const char *line, bool *unsupported);
+
+#endif

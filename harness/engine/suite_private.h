@@ -1,0 +1,44 @@
+/* What the files of a run share. */
+#ifndef PL_SUITE_PRIVATE_H
+#define PL_SUITE_PRIVATE_H
+
+#include "engine/run.h"
+#include "engine/suite.h"
+
+enum { PL_FINDING_MESSAGES = 40 };
+
+struct pl_suite {
+    const struct pl_suite_options *options;
+    const struct pl_spec *spec;
+    const struct pl_clauses *clauses;
+    struct pl_session session;
+    struct pl_oracle *oracle;
+    struct pl_report report;
+    struct pl_clause_result *clause_results;
+    struct pl_scenario_result *scenario_results;
+    size_t n_scenario_results, cap_scenario_results;
+    struct pl_finding *findings;
+    size_t n_findings, cap_findings;
+    char **texts; /* everything that is owed to the report as text */
+    size_t n_texts, cap_texts;
+    const char **skip_reasons; /* [clause]: why a scenario for it was skipped */
+    uint16_t devices[64];
+    size_t n_devices;
+    /* the scenario that runs */
+    const struct pl_scenario *current;
+    char where[512]; /* its parameters and combination */
+    bool failed_now, noted;
+    unsigned broken_in_a_row;
+    bool give_up;
+    size_t done, all;
+};
+
+const char *pl_suite_text(struct pl_suite *suite, const char *text); /* a copy that lives as long */
+void pl_suite_add_scenario(struct pl_suite *suite, const struct pl_scenario_result *result);
+void pl_suite_clause_failed(void *opaque, size_t clause, const char *text);
+void pl_suite_iut_finding(void *opaque, enum pl_finding_kind kind, const char *text);
+void pl_suite_conclude(struct pl_suite *suite);
+/* Learn which devices there are; negative errno where nothing answers. */
+int pl_suite_discover(struct pl_suite *suite);
+
+#endif

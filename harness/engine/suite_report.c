@@ -1,0 +1,251 @@
+/* Turning what a run saw into a report: findings, clause verdicts, the summary. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/suite_private.h"
+
+const char *pl_suite_text(struct pl_suite *suite, const char *text)
+{
+    if (suite->n_texts == suite->cap_texts) {
+        size_t cap = suite->cap_texts ? 2 * suite->cap_texts : 256;
+        char **grown = realloc(suite->texts, cap * sizeof(*grown));
+        if (!grown)
+            return "";
+        suite->texts = grown;
+        suite->cap_texts = cap;
+    }
+    char *copy = strdup(text);
+    if (!copy)
+        return "";
+    suite->texts[suite->n_texts++] = copy;
+    return copy;
+}
+
+void pl_suite_add_scenario(struct pl_suite *suite, const struct pl_scenario_result *result)
+{
+    if (suite->n_scenario_results == suite->cap_scenario_results) {
+        size_t cap = suite->cap_scenario_results ? 2 * suite->cap_scenario_results : 256;
+        struct pl_scenario_result *grown = realloc(suite->scenario_results, cap * sizeof(*grown));
+        if (!grown)
+            return;
+        suite->scenario_results = grown;
+        suite->cap_scenario_results = cap;
+    }
+    suite->scenario_results[suite->n_scenario_results++] = *result;
+}
+
+/* Copy the last recorded messages into a finding. */
+static void copy_messages(struct pl_suite *suite, struct pl_finding *finding)
+{
+    const struct pl_session *s = &suite->session;
+    unsigned n = s->ring_n < PL_FINDING_MESSAGES ? s->ring_n : PL_FINDING_MESSAGES;
+    struct pl_trace_entry *list = calloc(n ? n : 1, sizeof(*list));
+    if (!list)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        const struct pl_record *r = &s->ring[(s->ring_at + PL_TRACE_MAX - n + i) % PL_TRACE_MAX];
+        uint8_t *bytes = malloc(r->entry.size ? r->entry.size : 1);
+        list[i] = r->entry;
+        list[i].bytes = bytes;
+        if (bytes)
+            memcpy(bytes, r->bytes, r->entry.size);
+        else
+            list[i].size = 0;
+    }
+    finding->messages = list;
+    finding->n_messages = n;
+    finding->culprit = n ? n - 1 : 0;
+}
+
+static struct pl_finding *new_finding(struct pl_suite *suite)
+{
+    if (suite->n_findings == suite->cap_findings) {
+        size_t cap = suite->cap_findings ? 2 * suite->cap_findings : 32;
+        struct pl_finding *grown = realloc(suite->findings, cap * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        suite->findings = grown;
+        suite->cap_findings = cap;
+    }
+    struct pl_finding *f = &suite->findings[suite->n_findings++];
+    memset(f, 0, sizeof(*f));
+    return f;
+}
+
+/* The same kind, clause and scenario as an earlier finding? Then it only counts. */
+static struct pl_finding *known_finding(struct pl_suite *suite, enum pl_finding_kind kind,
+                                        const struct pl_clause_result *clause)
+{
+    const char *scenario = suite->current ? suite->current->name : NULL;
+    for (size_t i = 0; i < suite->n_findings; i++) {
+        struct pl_finding *f = &suite->findings[i];
+        if (f->kind == kind && f->clause == clause && f->scenario == scenario)
+            return f;
+    }
+    return NULL;
+}
+
+static void add_finding(struct pl_suite *suite, enum pl_finding_kind kind,
+                        const struct pl_clause_result *clause, const char *text)
+{
+    char command[1024];
+    struct pl_finding *f = known_finding(suite, kind, clause);
+    if (f) {
+        f->times++;
+        return;
+    }
+    f = new_finding(suite);
+    if (!f)
+        return;
+    f->kind = kind;
+    f->clause = clause;
+    f->times = 1;
+    f->warning = clause && strcmp(clause->level, "SHOULD") == 0;
+    f->scenario = suite->current ? suite->current->name : NULL;
+    f->parameters = pl_suite_text(suite, suite->where);
+    f->text = pl_suite_text(suite, text);
+    snprintf(command, sizeof(command), "%s%s%s --seed %llu",
+             suite->options->repeat ? suite->options->repeat : "plumbline test",
+             f->scenario ? " --select " : "", f->scenario ? f->scenario : "",
+             (unsigned long long)suite->options->seed);
+    f->repeat = pl_suite_text(suite, command);
+    copy_messages(suite, f);
+}
+
+static bool observable(const struct pl_suite *suite, const char *id)
+{
+    const char *const *list = suite->options->port->observable;
+    for (; list && *list; list++)
+        if (strcmp(*list, id) == 0)
+            return true;
+    return suite->options->port->observable == NULL;
+}
+
+void pl_suite_clause_failed(void *opaque, size_t clause, const char *text)
+{
+    struct pl_suite *suite = opaque;
+    const struct pl_clause_result *result = &suite->clause_results[clause];
+    if (!observable(suite, result->id))
+        return;
+    if (strcmp(result->level, "MUST") == 0)
+        suite->failed_now = true;
+    add_finding(suite, PL_FINDING_CLAUSE, result, text);
+}
+
+void pl_suite_iut_finding(void *opaque, enum pl_finding_kind kind, const char *text)
+{
+    struct pl_suite *suite = opaque;
+    suite->failed_now = true;
+    add_finding(suite, kind, NULL, text);
+}
+
+static bool in_list(const char *const *list, const char *id)
+{
+    for (; list && *list; list++)
+        if (strcmp(*list, id) == 0)
+            return true;
+    return false;
+}
+
+static bool aimed_at(const struct pl_suite *suite, const char *id)
+{
+    for (size_t i = 0; i < suite->n_scenario_results; i++)
+        if (in_list(suite->scenario_results[i].clauses, id))
+            return true;
+    return false;
+}
+
+static void unexercised(struct pl_suite *suite, size_t i, struct pl_clause_result *result)
+{
+    result->verdict = PL_CLAUSE_NOT_EXERCISED;
+    if (suite->skip_reasons[i])
+        result->reason = suite->skip_reasons[i];
+    else if (aimed_at(suite, result->id))
+        result->reason = "the IUT gave no occasion to judge it";
+    else
+        result->reason = "no scenario of this run aims at it";
+}
+
+static void judge_clause(struct pl_suite *suite, size_t i)
+{
+    const struct pl_clause_def *def = pl_clauses_get(suite->clauses, i);
+    const struct pl_clause_state *state = pl_oracle_clause(suite->oracle, i);
+    struct pl_clause_result *result = &suite->clause_results[i];
+    bool option = strcmp(def->how, "option") == 0;
+    result->count = state->applied;
+    result->reason = def->reason;
+    if (!observable(suite, def->id) && (def->judged || option)) {
+        result->verdict = PL_CLAUSE_NOT_OBSERVABLE;
+        result->reason = "the gateway makes this up itself or hides it";
+    } else if (in_list(suite->options->declared, def->id)) {
+        result->verdict = PL_CLAUSE_DECLARED;
+        result->reason = "stated by the profile";
+    } else if (option && (strcmp(def->role, suite->options->role) == 0)) {
+        result->verdict = state->used ? PL_CLAUSE_OPTION_USED : PL_CLAUSE_OPTION_NOT_USED;
+    } else if (!def->judged) {
+        result->verdict = PL_CLAUSE_NOT_JUDGED;
+    } else if (state->failed) {
+        result->verdict = strcmp(def->level, "MUST") == 0 ? PL_CLAUSE_FAIL : PL_CLAUSE_WARNING;
+    } else if (state->applied) {
+        result->verdict = PL_CLAUSE_PASS;
+    } else {
+        unexercised(suite, i, result);
+    }
+}
+
+/* Keep the clauses of the run's role and those that bind everybody. */
+static void keep_role(struct pl_suite *suite)
+{
+    struct pl_report *report = &suite->report;
+    size_t n = 0;
+    for (size_t i = 0; i < report->n_clauses; i++) {
+        struct pl_clause_result *r = &suite->clause_results[i];
+        if (strcmp(r->role, suite->options->role) && strcmp(r->role, "any"))
+            continue;
+        struct pl_clause_result moved = *r;
+        for (size_t k = 0; k < suite->n_findings; k++)
+            if (suite->findings[k].clause == r)
+                suite->findings[k].clause = &suite->clause_results[n];
+        suite->clause_results[n++] = moved;
+    }
+    report->n_clauses = n;
+}
+
+static const char *why_not(const struct pl_suite *suite, bool *conforms)
+{
+    size_t passed = 0, errors = 0;
+    for (size_t i = 0; i < suite->report.n_clauses; i++)
+        passed += suite->clause_results[i].verdict == PL_CLAUSE_PASS;
+    for (size_t i = 0; i < suite->n_scenario_results; i++)
+        errors += suite->scenario_results[i].verdict == PL_SCENARIO_ERROR;
+    *conforms = true;
+    for (size_t i = 0; i < suite->n_findings; i++)
+        *conforms &= suite->findings[i].warning;
+    if (!*conforms)
+        return NULL;
+    *conforms = false;
+    if (suite->give_up)
+        return "the run was given up: the IUT could not be brought back";
+    if (errors)
+        return "a scenario is at fault and did not run";
+    if (!passed)
+        return "no clause was exercised";
+    *conforms = true;
+    return NULL;
+}
+
+void pl_suite_conclude(struct pl_suite *suite)
+{
+    struct pl_report *report = &suite->report;
+    for (size_t i = 0; i < report->n_clauses; i++)
+        judge_clause(suite, i);
+    keep_role(suite);
+    report->clauses = suite->clause_results;
+    report->scenarios = suite->scenario_results;
+    report->n_scenarios = suite->n_scenario_results;
+    report->findings = suite->findings;
+    report->n_findings = suite->n_findings;
+    report->n_messages = suite->session.numbers;
+    report->why_not = why_not(suite, &report->conforms);
+}

@@ -1,0 +1,528 @@
+/* Which request a message answers, and what each exchange means for the tracked state. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oracle/private.h"
+
+/* --- slots --- */
+
+static void copy_request(struct pl_slot *slot, const struct pl_msg *req)
+{
+    if (req->size > slot->cap) {
+        uint8_t *copy = realloc(slot->copy, req->size);
+        if (!copy)
+            return;
+        slot->copy = copy;
+        slot->cap = req->size;
+    }
+    if (req->size)
+        memcpy(slot->copy, req->bytes, req->size);
+    slot->req = *req;
+    slot->req.bytes = slot->copy;
+    if (req->data)
+        slot->req.data = slot->copy + (req->data - req->bytes);
+    if (req->fixed)
+        slot->req.fixed = slot->copy + (req->fixed - req->bytes);
+}
+
+void pl_oracle_sent(struct pl_oracle *o, const void *bytes, size_t size)
+{
+    struct pl_msg req;
+    pl_decode(o->spec, bytes, size, &req);
+    struct pl_slot *slot = &o->slots[o->next_slot];
+    o->next_slot = (o->next_slot + 1) % PL_SLOTS;
+    if (req.form != PL_FORM_RUNT && !req.bus)
+        pl_track_get(o, req.dev_num);
+    copy_request(slot, &req);
+    slot->state = PL_SLOT_WAITING;
+    slot->seq = ++o->seq;
+}
+
+/* --- what a request does to the tracked state once its turn has come --- */
+
+static bool accepted_by(const struct pl_msg *resp, enum pl_owed owed)
+{
+    return resp != NULL || owed == PL_MUST_ANSWER;
+}
+
+static void apply(struct pl_oracle *o, struct pl_track *t, struct pl_slot *slot,
+                  const struct pl_msg *resp)
+{
+    const struct pl_msg *req = &slot->req;
+    bool happened = accepted_by(resp, slot->owed);
+    switch (req->kind) {
+    case PL_GET_DEVICE_INFO:
+        if (resp)
+            pl_info_read(o, t, resp);
+        break;
+    case PL_GET_DEVICE_FEATURES:
+        if (resp)
+            pl_features_read(o, t, req, resp);
+        break;
+    case PL_SET_DRIVER_FEATURES:
+        if (slot->owed != PL_MUST_DISCARD)
+            pl_features_written(t, req, happened && slot->owed == PL_MUST_ANSWER);
+        break;
+    case PL_GET_CONFIG:
+        if (resp)
+            pl_config_read(o, t, req, resp);
+        break;
+    case PL_SET_CONFIG:
+        if (slot->owed != PL_MUST_DISCARD)
+            pl_config_written(o, t, req, resp);
+        break;
+    case PL_GET_DEVICE_STATUS:
+        if (resp)
+            pl_status_read(o, t, slot, resp);
+        break;
+    case PL_SET_DEVICE_STATUS:
+        if (happened)
+            pl_status_written(o, t, req, resp);
+        else if (slot->owed == PL_MAY_ANSWER)
+            t->status.any = true;
+        break;
+    case PL_GET_VQUEUE:
+        if (resp)
+            pl_queue_read(o, t, slot, resp);
+        break;
+    case PL_SET_VQUEUE:
+    case PL_RESET_VQUEUE:
+        if (slot->owed != PL_MUST_DISCARD)
+            pl_queue_request(o, t, req, happened);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Remember what the state was at this request's turn, for an answer that comes out of its turn. */
+static void remember(struct pl_track *t, struct pl_slot *slot)
+{
+    slot->status = t->status;
+    slot->queue.any = true;
+    if (slot->req.kind != PL_GET_VQUEUE)
+        return;
+    for (unsigned i = 0; i < t->n_queues; i++)
+        if (t->queues[i].index == slot->req.f[PL_F_index])
+            slot->queue = t->queues[i].set;
+}
+
+static void note_turn(struct pl_track *t, const struct pl_slot *slot)
+{
+    if (t) {
+        t->seq++;
+        if (slot->owed != PL_MUST_DISCARD)
+            t->last_kind = slot->req.kind;
+    }
+}
+
+/* Requests that the device has passed over: their turn was before the one now answered. */
+static void pass_over(struct pl_oracle *o, struct pl_slot *slot)
+{
+    struct pl_track *t =
+        slot->req.bus || slot->req.form == PL_FORM_RUNT ? NULL : pl_track_get(o, slot->req.dev_num);
+    slot->owed = pl_classify(o, t, &slot->req, &slot->owed_by);
+    if (slot->owed == PL_MUST_DISCARD) {
+        slot->state = PL_SLOT_GHOST;
+        pl_held(o, PL_P_discarded);
+        if (slot->req.form == PL_FORM_UNKNOWN)
+            pl_held(o, PL_P_unsupported);
+        return;
+    }
+    if (t)
+        remember(t, slot);
+    if (t && !slot->req.bus)
+        apply(o, t, slot, NULL);
+    note_turn(t, slot);
+    slot->state = slot->owed == PL_MUST_ANSWER ? PL_SLOT_LATE : PL_SLOT_GHOST;
+}
+
+static void pass_over_before(struct pl_oracle *o, uint64_t seq, const struct pl_msg *m)
+{
+    for (unsigned k = 0; k < PL_SLOTS; k++) {
+        struct pl_slot *slot = &o->slots[(o->next_slot + k) % PL_SLOTS];
+        if (slot->state != PL_SLOT_WAITING || slot->seq >= seq)
+            continue;
+        bool runt = slot->req.form == PL_FORM_RUNT;
+        if (runt || (slot->req.bus == m->bus && (m->bus || slot->req.dev_num == m->dev_num)))
+            pass_over(o, slot);
+    }
+}
+
+static bool earlier_late(const struct pl_oracle *o, const struct pl_slot *answered)
+{
+    for (unsigned k = 0; k < PL_SLOTS; k++) {
+        const struct pl_slot *slot = &o->slots[k];
+        if (slot->state == PL_SLOT_LATE && slot->seq < answered->seq &&
+            slot->req.dev_num == answered->req.dev_num)
+            return true;
+    }
+    return false;
+}
+
+/* --- the wire rules that need the request --- */
+
+static bool swapped(uint64_t got, uint64_t want, unsigned width)
+{
+    uint64_t turned = 0;
+    for (unsigned i = 0; i < width; i++)
+        turned |= (got >> (8 * i) & 0xff) << (8 * (width - 1 - i));
+    return got != want && turned == want;
+}
+
+/* A field that can only be so large is far too large, and right when its bytes are turned round. */
+static bool swapped_above(uint64_t got, uint64_t limit)
+{
+    uint64_t turned = __builtin_bswap32((uint32_t)got);
+    return got > limit && turned <= limit;
+}
+
+static bool features_swapped(const struct pl_msg *req, const struct pl_msg *resp)
+{
+    uint64_t block = PL_C_F_VERSION_1 / 32, first = req->f[PL_F_block_index];
+    if (first > block || first + resp->data_len / 4 <= block)
+        return false;
+    const uint8_t *p = resp->data + 4 * (block - first);
+    return !(p[0] & 1) && (p[3] & 1) && PL_C_F_VERSION_1 % 32 == 0;
+}
+
+static bool echo_swapped(const struct pl_spec *spec, const struct pl_msg *req,
+                         const struct pl_msg *resp)
+{
+    static const enum pl_field echoed[] = {PL_F_block_index, PL_F_num_blocks, PL_F_offset,
+                                           PL_F_index, PL_F_shmid};
+    const struct pl_layout *layout = resp->def->response;
+    (void)spec;
+    for (size_t i = 0; i < layout->n_fields; i++)
+        for (size_t k = 0; k < sizeof(echoed) / sizeof(echoed[0]); k++)
+            if (layout->fields[i].field == echoed[k] &&
+                swapped(resp->f[echoed[k]], req->f[echoed[k]], layout->fields[i].width))
+                return true;
+    return false;
+}
+
+static bool big_endian(const struct pl_oracle *o, const struct pl_msg *req,
+                       const struct pl_msg *resp)
+{
+    if (swapped(resp->msg_size, resp->size, o->spec->header.msg_size.width))
+        return true;
+    if (!resp->def || !resp->def->response || echo_swapped(o->spec, req, resp))
+        return resp->def && resp->def->response;
+    switch (resp->kind) {
+    case PL_GET_DEVICE_INFO:
+        return swapped_above(resp->f[PL_F_max_virtqueues], PL_C_MAX_VIRTQUEUES) ||
+               swapped_above(resp->f[PL_F_num_feature_blocks], UINT16_MAX) ||
+               swapped_above(resp->f[PL_F_device_id], UINT16_MAX);
+    case PL_GET_DEVICE_STATUS:
+    case PL_SET_DEVICE_STATUS:
+        return swapped_above(resp->f[PL_F_status], UINT8_MAX);
+    case PL_GET_VQUEUE:
+        return swapped_above(resp->f[PL_F_max_size], PL_C_QUEUE_SIZE_MAX);
+    case PL_GET_DEVICE_FEATURES:
+        return features_swapped(req, resp);
+    case PL_GET_CONFIG:
+        return swapped(resp->f[PL_F_length], req->f[PL_F_length], 4);
+    default:
+        return false;
+    }
+}
+
+static bool judge_endian(struct pl_oracle *o, const struct pl_msg *req, const struct pl_msg *resp)
+{
+    if (!big_endian(o, req, resp)) {
+        pl_held(o, PL_P_little_endian);
+        return true;
+    }
+    pl_broken(o, PL_P_little_endian, "%s: a field is right only when read as big-endian",
+              pl_kind_names[req->kind]);
+    return false;
+}
+
+static void facts_of(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                     const struct pl_msg *resp, struct pl_facts *f)
+{
+    static const struct pl_msg nothing;
+    f->req = req ? req : &nothing;
+    f->resp = resp;
+    f->info = t ? &t->info : &nothing;
+    f->max_msg_size = o->max_msg_size;
+    f->strict = o->strict;
+    f->queue_absent = t && req && req->kind == PL_GET_VQUEUE &&
+                      pl_queue_absent(t, (uint32_t)req->f[PL_F_index]) &&
+                      req->f[PL_F_index] >= t->info.f[PL_F_max_virtqueues];
+    f->no_shm = t && t->info.kind != PL_NONE && pl_type_no_shm(t->info.f[PL_F_device_id]);
+    f->applied = req && resp->kind == PL_SET_CONFIG && resp->f[PL_F_length] &&
+                 resp->f[PL_F_length] == req->f[PL_F_length];
+}
+
+/* --- responses --- */
+
+static void judge_answered(struct pl_oracle *o, const struct pl_slot *slot)
+{
+    if (slot->owed == PL_MUST_DISCARD) {
+        pl_broken(o, PL_P_discarded, "%s is malformed or unsupported, and was answered",
+                  slot->req.def ? slot->req.def->name : "a message with an unknown id");
+        if (slot->req.form == PL_FORM_UNKNOWN)
+            pl_broken(o, PL_P_unsupported,
+                      "message id 0x%02x is not of this revision, and was answered",
+                      slot->req.msg_id);
+        return;
+    }
+    if (slot->owed != PL_MUST_ANSWER)
+        return;
+    pl_held(o, PL_P_response_once);
+    pl_held(o, PL_P_implemented);
+    if (slot->owed_by != PL_P_response_once && slot->owed_by != PL_P_config_strict &&
+        slot->owed_by != PL_P_config_baseline)
+        pl_held(o, slot->owed_by);
+    if (slot->owed_by != PL_P_token_opaque && slot->seq > 1)
+        pl_held(o, PL_P_token_opaque);
+}
+
+static bool foreign_number(const struct pl_oracle *o, uint16_t dev_num)
+{
+    if (!o->numbers)
+        return false;
+    for (size_t i = 0; i < o->n_numbers; i++)
+        if (o->numbers[i] == dev_num)
+            return false;
+    return true;
+}
+
+static void answer(struct pl_oracle *o, struct pl_slot *slot, const struct pl_msg *resp)
+{
+    bool bus = slot->req.bus;
+    if (slot->state == PL_SLOT_WAITING)
+        pass_over_before(o, slot->seq, &slot->req);
+    struct pl_track *t =
+        bus || slot->req.form == PL_FORM_RUNT ? NULL : pl_track_get(o, slot->req.dev_num);
+    bool late = slot->state == PL_SLOT_LATE;
+    o->out_of_order = !late && earlier_late(o, slot);
+    if (!late)
+        slot->owed = pl_classify(o, t, &slot->req, &slot->owed_by);
+    judge_answered(o, slot);
+    if (resp->kind != PL_NONE)
+        o->answered[resp->kind] = true;
+    if (t && foreign_number(o, slot->req.dev_num))
+        pl_broken(o, PL_P_own_number, "device number %u is none of the IUT's, and answered",
+                  slot->req.dev_num);
+    struct pl_facts f;
+    facts_of(o, t, &slot->req, resp, &f);
+    if (bus) {
+        pl_run_rules(o, &f, false);
+    } else if (judge_endian(o, &slot->req, resp)) {
+        pl_run_rules(o, &f, false);
+        bool whole =
+            resp->form == PL_FORM_OK || resp->form == PL_FORM_LONG || resp->form == PL_FORM_SIZE;
+        bool sized = resp->size >= resp->expected;
+        if (t && slot->owed != PL_MUST_DISCARD)
+            apply(o, t, slot, whole && sized ? resp : NULL);
+    }
+    if (!late)
+        note_turn(t, slot);
+    slot->state = PL_SLOT_DONE;
+    o->out_of_order = false;
+}
+
+/* How well a received message fits a request: 0 not at all, 3 in every respect. */
+static unsigned fit(const struct pl_oracle *o, const struct pl_slot *slot, const struct pl_msg *m)
+{
+    bool id = slot->req.msg_id == m->msg_id && slot->req.bus == m->bus;
+    bool token = !o->spec->header.token.width || slot->req.token == m->token;
+    bool number = slot->req.dev_num == m->dev_num || m->bus;
+    if (id && token && number && m->response)
+        return 4;
+    if (id && token && m->response)
+        return 3;
+    if (token && number && o->spec->header.token.width)
+        return 2;
+    return id && number && m->response ? 1 : 0;
+}
+
+static struct pl_slot *find_slot(struct pl_oracle *o, const struct pl_msg *m, unsigned *best)
+{
+    struct pl_slot *found = NULL;
+    *best = 0;
+    for (unsigned k = 0; k < PL_SLOTS; k++) {
+        struct pl_slot *slot = &o->slots[(o->next_slot + k) % PL_SLOTS];
+        bool open = slot->state == PL_SLOT_WAITING || slot->state == PL_SLOT_LATE;
+        bool seen = slot->state == PL_SLOT_GHOST || slot->state == PL_SLOT_DONE;
+        if ((!open && !seen) || (slot->req.response && !open))
+            continue;
+        unsigned how = fit(o, slot, m);
+        if (seen && how < 4)
+            continue;
+        how = how * 2 + open;
+        if (how > *best && how >= 2) {
+            *best = how;
+            found = slot;
+        }
+    }
+    *best /= 2;
+    return found;
+}
+
+static void answered_again(struct pl_oracle *o, struct pl_slot *slot)
+{
+    if (slot->state == PL_SLOT_DONE)
+        pl_broken(o, PL_P_response_once, "a second response to %s with token %u",
+                  slot->req.def ? slot->req.def->name : "an unknown message", slot->req.token);
+    else if (slot->owed == PL_MUST_DISCARD)
+        judge_answered(o, slot);
+    else if (!slot->req.bus && slot->req.form != PL_FORM_RUNT)
+        pl_track_forget(pl_track_get(o, slot->req.dev_num)); /* legal, and its effect is open */
+    slot->state = PL_SLOT_DONE;
+}
+
+static void misfit(struct pl_oracle *o, struct pl_slot *slot, const struct pl_msg *m, unsigned how)
+{
+    if (how == 3)
+        pl_broken(o, PL_P_own_number, "device %u was asked, the response says dev_num %u",
+                  slot->req.dev_num, m->dev_num);
+    else if (how == 2)
+        pl_broken(o, PL_P_response_identity, "the answer to %s has msg_id 0x%02x and type 0x%02x",
+                  slot->req.def ? slot->req.def->name : "an unknown message", m->msg_id, m->type);
+    else
+        pl_broken(o, PL_P_token_copied, "the request's token is %u, the response's %u",
+                  slot->req.token, m->token);
+}
+
+static void responded(struct pl_oracle *o, const struct pl_msg *m)
+{
+    unsigned how;
+    struct pl_slot *slot = find_slot(o, m, &how);
+    if (!slot) {
+        pl_broken(o, PL_P_originates, "a response to nothing that was asked");
+        return;
+    }
+    if (slot->state == PL_SLOT_GHOST || slot->state == PL_SLOT_DONE) {
+        answered_again(o, slot);
+        return;
+    }
+    if (how < 4)
+        misfit(o, slot, m, how);
+    else if (!m->bus) {
+        pl_held(o, PL_P_own_number);
+        pl_held(o, PL_P_response_identity);
+        if (o->spec->header.token.width)
+            pl_held(o, PL_P_token_copied);
+    }
+    if (how == 2) {
+        pass_over_before(o, slot->seq + 1, &slot->req);
+        slot->state = PL_SLOT_DONE;
+        return;
+    }
+    answer(o, slot, m);
+}
+
+/* --- what the device starts --- */
+
+static void started(struct pl_oracle *o, const struct pl_msg *m)
+{
+    unsigned how = 0;
+    struct pl_slot *slot = m->event ? NULL : find_slot(o, m, &how);
+    if (slot && how == 2 && slot->state != PL_SLOT_DONE) {
+        misfit(o, slot, m, how);
+        pass_over_before(o, slot->seq + 1, &slot->req);
+        slot->state = PL_SLOT_DONE;
+        return;
+    }
+    if (m->bus || (m->msg_id & o->spec->header.implementation_bit)) {
+        struct pl_facts f;
+        facts_of(o, NULL, NULL, m, &f);
+        if (m->bus)
+            pl_run_rules(o, &f, true);
+        return;
+    }
+    if (!m->def || m->def->from != PL_SIDE_DEVICE) {
+        pl_broken(o, PL_P_originates, "the device side sent %s",
+                  m->def ? m->def->name : "a message with an unknown id");
+        return;
+    }
+    pl_held(o, PL_P_originates);
+    struct pl_track *t = pl_track_get(o, m->dev_num);
+    if (foreign_number(o, m->dev_num))
+        pl_broken(o, PL_P_own_number, "an event with dev_num %u, which is none of the IUT's",
+                  m->dev_num);
+    struct pl_facts f;
+    facts_of(o, t, NULL, m, &f);
+    if (swapped(m->msg_size, m->size, o->spec->header.msg_size.width)) {
+        pl_broken(o, PL_P_little_endian, "%s: msg_size is right only when read as big-endian",
+                  m->def->name);
+        return;
+    }
+    pl_run_rules(o, &f, true);
+    if (t && m->kind == PL_EVENT_CONFIG && m->form == PL_FORM_OK)
+        pl_config_event(o, t, m);
+}
+
+void pl_oracle_received(struct pl_oracle *o, const void *bytes, size_t size)
+{
+    struct pl_msg m;
+    pl_decode(o->spec, bytes, size, &m);
+    if (m.form == PL_FORM_RUNT) {
+        pl_broken(o, PL_P_whole_header, "a message of %zu bytes is shorter than the header", size);
+        return;
+    }
+    if (m.event && m.response) {
+        pl_broken(o, PL_P_event_no_response, "an event (msg_id 0x%02x) has the response bit set",
+                  m.msg_id);
+        return;
+    }
+    if (m.event)
+        pl_held(o, PL_P_event_no_response);
+    if (m.response)
+        responded(o, &m);
+    else
+        started(o, &m);
+}
+
+/* --- the end of waiting --- */
+
+static void missing(struct pl_oracle *o, struct pl_slot *slot)
+{
+    bool ever = o->answered[slot->req.kind];
+    pl_broken(o, ever ? slot->owed_by : PL_P_implemented, "%s (token %u) was not answered",
+              slot->req.def->name, slot->req.token);
+}
+
+void pl_oracle_settle(struct pl_oracle *o)
+{
+    for (unsigned k = 0; k < PL_SLOTS; k++) {
+        struct pl_slot *slot = &o->slots[(o->next_slot + k) % PL_SLOTS];
+        if (slot->state == PL_SLOT_WAITING)
+            pass_over(o, slot);
+        if (slot->state == PL_SLOT_LATE) {
+            missing(o, slot);
+            slot->state = PL_SLOT_DONE;
+        }
+    }
+    for (unsigned i = 0; i < o->n_tracks; i++) {
+        struct pl_track *t = o->tracks[i];
+        if (t->change_pending)
+            pl_broken(o, PL_P_config_reported,
+                      "the device changed %" PRIu32 " bytes at offset %" PRIu32
+                      " of its configuration and sent no EVENT_CONFIG",
+                      t->change_len, t->change_offset);
+        t->change_pending = false;
+    }
+}
+
+unsigned pl_oracle_owed(const struct pl_oracle *o)
+{
+    unsigned n = 0;
+    for (unsigned k = 0; k < PL_SLOTS; k++) {
+        const struct pl_slot *slot = &o->slots[k];
+        enum pl_predicate p;
+        if (slot->state == PL_SLOT_LATE)
+            n++;
+        else if (slot->state == PL_SLOT_WAITING && slot->req.form != PL_FORM_RUNT)
+            n += pl_classify((struct pl_oracle *)(uintptr_t)o,
+                             slot->req.bus ? NULL
+                                           : pl_track_get((struct pl_oracle *)(uintptr_t)o,
+                                                          slot->req.dev_num),
+                             &slot->req, &p) == PL_MUST_ANSWER;
+    }
+    return n;
+}

@@ -1,0 +1,167 @@
+/* Feature blocks: what is offered, what the driver selected, and how FEATURES_OK fared with it. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "oracle/private.h"
+
+enum { ORDER_BLOCKS = sizeof(((struct pl_order *)0)->selection) / sizeof(uint32_t), SURE = 2 };
+
+static uint32_t block_at(const struct pl_msg *m, uint32_t i)
+{
+    uint32_t value = 0;
+    for (unsigned b = 0; b < 4; b++)
+        value |= (uint32_t)m->data[4 * (size_t)i + b] << (8 * b);
+    return value;
+}
+
+/* Blocks beyond the reported count are zero. */
+static void judge_beyond(struct pl_oracle *o, const struct pl_track *t, uint64_t block, uint32_t v)
+{
+    if (t->info.kind == PL_NONE)
+        return;
+    uint64_t n = t->info.f[PL_F_num_feature_blocks];
+    if (block < n) {
+        pl_held(o, PL_P_features_counted);
+    } else if (v == 0) {
+        pl_held(o, PL_P_features_beyond);
+        pl_held(o, PL_P_features_counted);
+    } else {
+        pl_broken(o, PL_P_features_beyond,
+                  "feature block %" PRIu64 " reads 0x%" PRIx32
+                  " where num_feature_blocks is %" PRIu64,
+                  block, v, n);
+        pl_broken(o, PL_P_features_counted,
+                  "num_feature_blocks is %" PRIu64 ", but block %" PRIu64 " offers 0x%" PRIx32, n,
+                  block, v);
+    }
+}
+
+static void judge_block(struct pl_oracle *o, struct pl_track *t, uint64_t block, uint32_t v)
+{
+    judge_beyond(o, t, block, v);
+    if (block == PL_C_F_NOTIF_CONFIG_DATA / 32) {
+        if (v >> (PL_C_F_NOTIF_CONFIG_DATA % 32) & 1)
+            pl_broken(o, PL_P_features_notif_config,
+                      "feature block %" PRIu64 " reads 0x%" PRIx32 ": bit 39 is offered", block, v);
+        else
+            pl_held(o, PL_P_features_notif_config);
+    }
+    if (block >= PL_BLOCKS)
+        return;
+    if (!(t->offered_known >> block & 1)) {
+        t->offered_known |= UINT64_C(1) << block;
+        t->offered[block] = v;
+    } else if (t->offered[block] == v) {
+        pl_held(o, PL_P_features_offered);
+    } else {
+        pl_broken(o, PL_P_features_offered,
+                  "feature block %" PRIu64 " was 0x%" PRIx32 " and now reads 0x%" PRIx32
+                  " (the driver selected 0x%" PRIx32 ")",
+                  block, t->offered[block], v, t->selected[block]);
+    }
+}
+
+void pl_features_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                      const struct pl_msg *resp)
+{
+    uint64_t first = req->f[PL_F_block_index];
+    for (uint32_t i = 0; i < resp->data_len / 4; i++)
+        judge_block(o, t, first + i, block_at(resp, i));
+}
+
+void pl_features_written(struct pl_track *t, const struct pl_msg *req, bool certain)
+{
+    uint64_t first = req->f[PL_F_block_index];
+    uint32_t n = req->data_len / 4;
+    bool defined = certain && pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER) &&
+                   pl_status_never(&t->status, (uint32_t)PL_C_STATUS_FEATURES_OK);
+    if (pl_status_all(&t->status, (uint32_t)PL_C_STATUS_FEATURES_OK) && certain)
+        return; /* without effect */
+    if (!defined || req->form != PL_FORM_OK)
+        t->selection_odd = true;
+    for (uint32_t i = 0; i < n && first + i < PL_BLOCKS; i++) {
+        t->selected[first + i] = block_at(req, i);
+        t->selected_known |= UINT64_C(1) << (first + i);
+        t->last_block = (uint32_t)(first + i);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (first + i >= PL_BLOCKS && block_at(req, i))
+            t->selection_odd = true;
+}
+
+bool pl_features_unoffered(const struct pl_track *t)
+{
+    for (unsigned i = 0; i < PL_BLOCKS; i++)
+        if ((t->offered_known >> i & 1) && (t->selected[i] & ~t->offered[i]))
+            return true;
+    return false;
+}
+
+static struct pl_order *order_of(struct pl_track *t)
+{
+    for (unsigned i = ORDER_BLOCKS; i < PL_BLOCKS; i++)
+        if (t->selected[i])
+            return NULL;
+    for (unsigned i = 0; i < t->n_orders; i++)
+        if (!memcmp(t->orders[i].selection, t->selected, sizeof(t->orders[i].selection)) &&
+            t->orders[i].last_block == t->last_block)
+            return &t->orders[i];
+    if (t->n_orders == PL_ORDERS)
+        return NULL;
+    struct pl_order *order = &t->orders[t->n_orders++];
+    memset(order, 0, sizeof(*order));
+    memcpy(order->selection, t->selected, sizeof(order->selection));
+    order->last_block = t->last_block;
+    return order;
+}
+
+/* The same selection, built in another order, always met the other answer. */
+static bool depends_on_order(const struct pl_track *t, const struct pl_order *order)
+{
+    for (unsigned i = 0; i < t->n_orders; i++) {
+        const struct pl_order *other = &t->orders[i];
+        if (other == order || memcmp(other->selection, order->selection, sizeof(order->selection)))
+            continue;
+        if (order->taken >= SURE && !order->refused && other->refused >= SURE && !other->taken)
+            return true;
+        if (order->refused >= SURE && !order->taken && other->taken >= SURE && !other->refused)
+            return true;
+    }
+    return false;
+}
+
+static bool last_block_bad(const struct pl_track *t)
+{
+    uint32_t b = t->last_block;
+    return (t->offered_known >> b & 1) && (t->selected[b] & ~t->offered[b]);
+}
+
+void pl_features_decided(struct pl_oracle *o, struct pl_track *t, bool taken)
+{
+    struct pl_order *order = order_of(t);
+    if (order) {
+        order->taken += taken;
+        order->refused += !taken;
+        if (depends_on_order(t, order))
+            pl_broken(o, PL_P_features_scoped,
+                      "the same driver features are %s where block %" PRIu32
+                      " was written last, and %s where another was",
+                      taken ? "accepted" : "refused", t->last_block,
+                      taken ? "refused" : "accepted");
+        else
+            pl_held(o, PL_P_features_scoped);
+    }
+    if (!pl_features_unoffered(t))
+        return;
+    if (!taken) {
+        pl_held(o, PL_P_features_refused);
+        t->direct_refusals += last_block_bad(t);
+    } else if (!last_block_bad(t) && t->direct_refusals) {
+        pl_broken(o, PL_P_features_scoped,
+                  "features that were not offered stand in a block that later writes did not "
+                  "address, and FEATURES_OK was accepted");
+    } else {
+        pl_broken(o, PL_P_features_refused,
+                  "features that were not offered are selected, and FEATURES_OK stayed set");
+    }
+}

@@ -1,0 +1,244 @@
+/* The oracle's life: making, starting anew, what the harness tells it, and what can be asked of it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "oracle/private.h"
+
+extern const struct pl_clauses *const pl_clause_tables[]; /* generated; NULL ends */
+
+const struct pl_clauses *pl_clauses_find(const struct pl_spec *spec)
+{
+    for (size_t i = 0; pl_clause_tables[i]; i++)
+        if (pl_clause_tables[i]->spec == spec)
+            return pl_clause_tables[i];
+    return NULL;
+}
+
+size_t pl_clauses_count(const struct pl_clauses *clauses)
+{
+    return clauses->n;
+}
+
+const struct pl_clause_def *pl_clauses_get(const struct pl_clauses *clauses, size_t i)
+{
+    return &clauses->defs[i];
+}
+
+int pl_clauses_index(const struct pl_clauses *clauses, const char *id)
+{
+    for (size_t i = 0; i < clauses->n; i++)
+        if (strcmp(clauses->defs[i].id, id) == 0)
+            return (int)i;
+    return -1;
+}
+
+struct pl_oracle *pl_oracle_new(const struct pl_spec *spec, pl_fail_fn *fail, void *opaque)
+{
+    const struct pl_clauses *clauses = pl_clauses_find(spec);
+    struct pl_oracle *o = clauses ? calloc(1, sizeof(*o)) : NULL;
+    if (!o)
+        return NULL;
+    o->spec = spec;
+    o->clauses = clauses;
+    o->fail = fail;
+    o->opaque = opaque;
+    o->states = calloc(clauses->n, sizeof(*o->states));
+    if (!o->states) {
+        free(o);
+        return NULL;
+    }
+    pl_oracle_start(o, spec->recommended_max_msg_size, 0);
+    return o;
+}
+
+static void free_tracks(struct pl_oracle *o)
+{
+    for (unsigned i = 0; i < o->n_tracks; i++) {
+        struct pl_track *t = o->tracks[i];
+        free(t->info_bytes);
+        free(t->config);
+        free(t->config_known);
+        free(t->change_bytes);
+        free(t);
+    }
+    o->n_tracks = 0;
+}
+
+void pl_oracle_free(struct pl_oracle *o)
+{
+    if (!o)
+        return;
+    free_tracks(o);
+    for (unsigned i = 0; i < PL_SLOTS; i++)
+        free(o->slots[i].copy);
+    free(o->numbers);
+    free(o->states);
+    free(o);
+}
+
+void pl_oracle_start(struct pl_oracle *o, uint32_t max_msg_size, uint32_t transport_features)
+{
+    free_tracks(o);
+    for (unsigned i = 0; i < PL_SLOTS; i++)
+        o->slots[i].state = PL_SLOT_FREE;
+    o->max_msg_size = max_msg_size;
+    o->strict = transport_features >> PL_C_TF_STRICT_CONFIG_GENERATION & 1;
+}
+
+struct pl_track *pl_track_get(struct pl_oracle *o, uint16_t dev_num)
+{
+    for (unsigned i = 0; i < o->n_tracks; i++)
+        if (o->tracks[i]->dev_num == dev_num)
+            return o->tracks[i];
+    struct pl_track *t = o->n_tracks < PL_DEVICES ? calloc(1, sizeof(*t)) : NULL;
+    if (!t)
+        return NULL;
+    t->dev_num = dev_num;
+    t->status.any = true;
+    t->ring_reset = PL_UNSURE;
+    t->selection_odd = true;
+    o->tracks[o->n_tracks++] = t;
+    return t;
+}
+
+void pl_track_reset(struct pl_track *t)
+{
+    t->resetting = false;
+    t->was_reset = true;
+    t->written_since_reset = t->told_fresh = t->needs_reset_asked = false;
+    pl_status_one(&t->status, 0);
+    memset(t->selected, 0, sizeof(t->selected));
+    t->selected_known = 0;
+    t->selection_odd = false;
+    t->last_block = 0;
+    t->ring_reset = PL_NO;
+    t->other_kind = PL_NONE;
+    for (unsigned i = 0; i < t->n_queues; i++)
+        pl_queue_reset(&t->queues[i], true);
+    pl_config_forget(t);
+}
+
+void pl_track_forget(struct pl_track *t)
+{
+    t->status.any = true;
+    t->status.n = 0;
+    t->told_fresh = t->needs_reset_asked = false;
+    t->selection_odd = true;
+    t->ring_reset = PL_UNSURE;
+    t->other_kind = PL_NONE;
+    for (unsigned i = 0; i < t->n_queues; i++)
+        pl_queue_reset(&t->queues[i], false);
+    pl_config_forget(t);
+}
+
+/* The change is due in an event unless it alters nothing that anybody has seen. */
+void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t offset,
+                              const void *bytes, size_t size)
+{
+    struct pl_track *t = pl_track_get(o, dev_num);
+    if (!t || !size)
+        return;
+    if (size > t->change_cap) {
+        uint8_t *copy = realloc(t->change_bytes, size);
+        if (!copy)
+            return;
+        t->change_bytes = copy;
+        t->change_cap = (uint32_t)size;
+    }
+    const struct pl_message_def *event = pl_spec_message(o->spec, PL_EVENT_CONFIG);
+    memcpy(t->change_bytes, bytes, size);
+    t->change_offset = offset;
+    t->change_len = (uint32_t)size;
+    t->change_real = false;
+    for (uint32_t i = 0; i < size && offset + i < t->config_cap; i++)
+        t->change_real |=
+            t->config_known[offset + i] && t->config[offset + i] != t->change_bytes[i];
+    t->change_large =
+        event && (size_t)o->spec->header.size + event->request->size + size > o->max_msg_size;
+    t->change_pending = t->change_real && pl_status_never(&t->status, 0) && !t->resetting &&
+                        t->status.n && t->status.v[0] != 0;
+    t->change_unread = true;
+    t->change_before_known = t->gen_known;
+    t->gen_before = t->gen;
+    t->n_history = 0;
+    t->gen_known = false;
+    t->after_write = false;
+    for (uint32_t i = 0; i < t->config_cap; i++)
+        t->config_known[i] = 0;
+}
+
+void pl_oracle_needs_reset(struct pl_oracle *o, uint16_t dev_num)
+{
+    struct pl_track *t = pl_track_get(o, dev_num);
+    if (t)
+        t->needs_reset_asked = true;
+}
+
+void pl_oracle_retract(struct pl_oracle *o, uint16_t dev_num)
+{
+    struct pl_track *t = pl_track_get(o, dev_num);
+    if (t)
+        t->change_pending = t->change_unread = t->needs_reset_asked = false;
+}
+
+void pl_oracle_expected(struct pl_oracle *o, size_t clause, bool held, const char *text)
+{
+    o->states[clause].applied++;
+    o->states[clause].failed += !held;
+    if (!held && o->fail)
+        o->fail(o->opaque, clause, text);
+}
+
+void pl_oracle_reset_stuck(struct pl_oracle *o, uint16_t dev_num)
+{
+    struct pl_track *t = pl_track_get(o, dev_num);
+    pl_broken(o, PL_P_reset_completes, "status 0 was written and is still not reported");
+    if (t)
+        t->resetting = false;
+}
+
+void pl_oracle_devices(struct pl_oracle *o, const uint16_t *numbers, size_t n)
+{
+    free(o->numbers);
+    o->numbers = malloc((n ? n : 1) * sizeof(*numbers));
+    o->n_numbers = o->numbers ? n : 0;
+    if (o->numbers && n)
+        memcpy(o->numbers, numbers, n * sizeof(*numbers));
+}
+
+unsigned pl_oracle_events_owed(const struct pl_oracle *o)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < o->n_tracks; i++)
+        n += o->tracks[i]->change_pending;
+    return n;
+}
+
+const struct pl_clause_state *pl_oracle_clause(const struct pl_oracle *o, size_t clause)
+{
+    return &o->states[clause];
+}
+
+static const struct pl_track *find_track(const struct pl_oracle *o, uint16_t dev_num)
+{
+    for (unsigned i = 0; i < o->n_tracks; i++)
+        if (o->tracks[i]->dev_num == dev_num)
+            return o->tracks[i];
+    return NULL;
+}
+
+const struct pl_msg *pl_oracle_info(const struct pl_oracle *o, uint16_t dev_num)
+{
+    const struct pl_track *t = find_track(o, dev_num);
+    return t && t->info.kind != PL_NONE ? &t->info : NULL;
+}
+
+bool pl_oracle_status(const struct pl_oracle *o, uint16_t dev_num, uint32_t *status)
+{
+    const struct pl_track *t = find_track(o, dev_num);
+    if (!t || t->status.any || t->status.n != 1)
+        return false;
+    *status = t->status.v[0];
+    return true;
+}

@@ -1,0 +1,82 @@
+/* The judge's public face: it is told every message and stimulus, and says which clauses held. */
+#ifndef PL_ORACLE_H
+#define PL_ORACLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/wire.h"
+
+/* One normative statement of a draft. All of it is generated and constant. */
+struct pl_clause_def {
+    const char *id, *level, *role, *how, *section, *text;
+    bool judged;
+    const char *reason; /* why it is not judged; NULL where it is */
+};
+
+struct pl_clauses; /* a draft's clause table with its predicates; generated */
+
+/* The clauses of a draft, or NULL where it has none yet. */
+const struct pl_clauses *pl_clauses_find(const struct pl_spec *spec);
+size_t pl_clauses_count(const struct pl_clauses *clauses);
+const struct pl_clause_def *pl_clauses_get(const struct pl_clauses *clauses, size_t i);
+/* The index of a clause, or -1. */
+int pl_clauses_index(const struct pl_clauses *clauses, const char *id);
+
+struct pl_oracle;
+
+/* What the oracle knows of one clause so far. */
+struct pl_clause_state {
+    uint64_t applied; /* times it could be judged */
+    uint64_t failed;  /* of these, times it did not hold */
+    bool used;        /* an option: seen in use */
+};
+
+/*
+ * Called at the moment a clause turns out broken: its index and one sentence that says what was
+ * expected and what was seen. The text lives until the call returns.
+ */
+typedef void pl_fail_fn(void *opaque, size_t clause, const char *text);
+
+/* A new oracle. It allocates here and when a device is first seen, never for a message. */
+struct pl_oracle *pl_oracle_new(const struct pl_spec *spec, pl_fail_fn *fail, void *opaque);
+void pl_oracle_free(struct pl_oracle *oracle);
+
+/* A new instance of the IUT: everything known of its state is forgotten, clause counts stay. */
+void pl_oracle_start(struct pl_oracle *oracle, uint32_t max_msg_size, uint32_t transport_features);
+
+/* A message went to the IUT, or came from it. Only bytes; the oracle takes them apart itself. */
+void pl_oracle_sent(struct pl_oracle *oracle, const void *bytes, size_t size);
+void pl_oracle_received(struct pl_oracle *oracle, const void *bytes, size_t size);
+
+/* Requests that must still be answered; the one at the front, for messages. */
+unsigned pl_oracle_owed(const struct pl_oracle *oracle);
+/* Configuration changes of the device's own that no EVENT_CONFIG has reported yet. */
+unsigned pl_oracle_events_owed(const struct pl_oracle *oracle);
+/*
+ * Nothing more comes: what had to be answered and was not counts as missing, what had to be
+ * discarded counts as discarded. Afterwards nothing is outstanding.
+ */
+void pl_oracle_settle(struct pl_oracle *oracle);
+
+/* What the harness provoked through control. */
+void pl_oracle_config_changed(struct pl_oracle *oracle, uint16_t dev_num, uint32_t offset,
+                              const void *bytes, size_t size);
+void pl_oracle_needs_reset(struct pl_oracle *oracle, uint16_t dev_num);
+/* What was announced with one of the two above did not happen: control said no. */
+void pl_oracle_retract(struct pl_oracle *oracle, uint16_t dev_num);
+/* An expectation that a scenario states where the oracle cannot know. */
+void pl_oracle_expected(struct pl_oracle *oracle, size_t clause, bool held, const char *text);
+/* A reset did not end within the profile's bound (STAT-DEV-04). */
+void pl_oracle_reset_stuck(struct pl_oracle *oracle, uint16_t dev_num);
+/* The device numbers that exist; without it only what answers exists. */
+void pl_oracle_devices(struct pl_oracle *oracle, const uint16_t *numbers, size_t n);
+
+const struct pl_clause_state *pl_oracle_clause(const struct pl_oracle *oracle, size_t clause);
+
+/* What the oracle learned, for the engine's preconditions; NULL or false while unknown. */
+const struct pl_msg *pl_oracle_info(const struct pl_oracle *oracle, uint16_t dev_num);
+bool pl_oracle_status(const struct pl_oracle *oracle, uint16_t dev_num, uint32_t *status);
+
+#endif

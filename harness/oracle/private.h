@@ -1,0 +1,262 @@
+/* What the oracle's files share: tracked state, exchanges, and the judgement calls. */
+#ifndef PL_ORACLE_PRIVATE_H
+#define PL_ORACLE_PRIVATE_H
+
+#include "oracle/oracle.h"
+#include "pl_predicates.h" /* generated: enum pl_predicate */
+
+enum {
+    PL_SLOTS = 256,
+    PL_STATUS_MAX = 6,
+    PL_QUEUE_CANDIDATES = 6,
+    PL_QUEUES = 64,
+    PL_BLOCKS = 64,
+    PL_DEVICES = 256,
+    PL_ORDERS = 16
+};
+
+/* The facts of one exchange, as the models' expressions see them. */
+struct pl_facts {
+    const struct pl_msg *req, *resp; /* resp: the response, or the event */
+    const struct pl_msg *info;       /* GET_DEVICE_INFO's answer; kind PL_NONE while unknown */
+    uint32_t max_msg_size;
+    bool strict;
+    bool queue_absent; /* req.index is known not to be available */
+    bool no_shm;       /* the device's type has no shared memory regions */
+    bool applied;      /* SET_CONFIG: answered with the request's length */
+};
+
+/* A clause that expressions judge: when it applies and what must then hold. */
+struct pl_rule {
+    uint16_t clause;
+    bool event;        /* triggered by an event, not a response */
+    enum pl_kind kind; /* PL_NONE: any kind */
+    bool (*when)(const struct pl_facts *f);
+    bool (*require)(const struct pl_facts *f);
+    const char *text; /* the requirement, as written in the model */
+};
+
+struct pl_clauses {
+    const struct pl_spec *spec;
+    const struct pl_clause_def *defs;
+    size_t n;
+    const struct pl_rule *rules;
+    size_t n_rules;
+    const uint16_t *const *by_predicate; /* [predicate]: clause indices, 0xffff ends */
+};
+
+/* One possible state of a virtqueue. A bit in unknown means that the address is not known. */
+struct pl_queue_state {
+    bool enabled;
+    uint8_t unknown; /* 1 desc_addr, 2 driver_addr, 4 device_addr */
+    uint32_t size;
+    uint64_t desc_addr, driver_addr, device_addr;
+};
+
+/* One outcome of a request on one possible state. */
+struct pl_queue_step {
+    struct pl_queue_state state;
+    enum pl_predicate predicate; /* the transition that was taken */
+};
+struct pl_queue_env {
+    bool available, ring_reset;
+};
+/* Generated: all outcomes of req in state `in`; at most PL_QUEUE_CANDIDATES. */
+typedef unsigned pl_queue_step_fn(const struct pl_msg *req, const struct pl_queue_env *env,
+                                  const struct pl_queue_state *in, struct pl_queue_step *out);
+
+/* The set of states that a virtqueue can be in. */
+struct pl_queue_set {
+    bool any; /* nothing is known */
+    unsigned n;
+    struct pl_queue_state state[PL_QUEUE_CANDIDATES];
+};
+
+enum pl_tristate { PL_NO, PL_YES, PL_UNSURE };
+
+struct pl_queue {
+    bool used;
+    uint32_t index;
+    uint32_t max_size; /* as reported; meaningful where available is PL_YES */
+    enum pl_tristate available;
+    struct pl_queue_set set;
+    struct pl_queue_set before;  /* ahead of the last request that could change it */
+    struct pl_queue_state asked; /* what the last SET_VQUEUE asked for, applied in full */
+    enum pl_kind last_kind;      /* of that request; PL_NONE: none since the last agreement */
+    enum pl_predicate last_predicate;
+    uint64_t last_seq;
+    uint32_t last_flags;
+    bool was_accepted; /* `accepted` was seen in place during this negotiation */
+    struct pl_queue_state accepted;
+    bool reset_since; /* RESET_VQUEUE took effect after `accepted` */
+};
+
+struct pl_status_set {
+    bool any;
+    unsigned n;
+    uint32_t v[PL_STATUS_MAX];
+};
+
+/* How often FEATURES_OK was taken or refused for one selection, by the block written last. */
+struct pl_order {
+    uint32_t selection[4];
+    uint32_t last_block;
+    uint32_t taken, refused;
+};
+
+/* Everything tracked of one device number. */
+struct pl_track {
+    uint16_t dev_num;
+    struct pl_msg info;
+    uint8_t uuid[16];
+    uint8_t *info_bytes; /* the answer's bytes, kept for comparison */
+    size_t info_size;
+
+    struct pl_status_set status;
+    bool resetting;
+    bool was_reset;       /* a reset has ended since the IUT started */
+    uint32_t asked, told; /* of the last SET_DEVICE_STATUS */
+    bool told_fresh;      /* told was not yet confirmed by GET_DEVICE_STATUS */
+    bool told_legal;      /* that write was one with a defined outcome */
+    bool written_since_reset;
+    bool needs_reset_asked; /* control: needs-reset */
+
+    uint32_t offered[PL_BLOCKS], selected[PL_BLOCKS];
+    uint64_t offered_known, selected_known; /* bit masks of blocks */
+    bool selection_odd;                     /* written where the outcome is not defined */
+    uint32_t last_block;
+    enum pl_tristate ring_reset;
+    struct pl_order orders[PL_ORDERS];
+    unsigned n_orders;
+    unsigned direct_refusals; /* unoffered bits, written last, were refused */
+
+    struct pl_queue queues[PL_QUEUES];
+    unsigned n_queues;
+    uint64_t seq;            /* counts requests that were resolved */
+    enum pl_kind other_kind; /* last queue request for an absent index */
+    uint64_t other_seq;
+
+    uint8_t *config, *config_known; /* bytes as last seen; 1 where known, 2 where driver-written */
+    uint32_t config_cap;
+    bool noop_since; /* a SET_CONFIG of length 0 came after the last GET_CONFIG */
+    bool gen_seen;   /* gen held some value before */
+    bool gen_known;
+    uint32_t gen;
+    uint32_t history[3];
+    enum pl_kind history_kind[3];
+    unsigned n_history;
+    bool after_write; /* the last report was the answer to an applied SET_CONFIG */
+    unsigned write_stale, write_right, read_same, read_differs;
+
+    bool change_pending;      /* control: config-change, no EVENT_CONFIG yet */
+    bool change_unread;       /* the change has not been read back yet */
+    bool change_large;        /* it does not fit into one EVENT_CONFIG */
+    bool change_real;         /* it alters bytes that were known */
+    bool change_before_known; /* gen_before is known */
+    uint32_t gen_before, change_offset, change_len;
+    uint8_t *change_bytes;
+    uint32_t change_cap;
+    bool event_stale; /* EVENT_CONFIG carried gen_before */
+    bool event_gen_known;
+    uint32_t event_gen;
+    bool wrote; /* an applied SET_CONFIG changed bytes and may be reported */
+    uint32_t wrote_offset, wrote_len;
+
+    /* the last write of each outcome in the baseline profile, to compare generations */
+    bool write_known[2];
+    uint32_t write_gen[2], write_offset[2], write_len[2], write_hash[2], write_status[2];
+
+    enum pl_kind last_kind; /* of the last request that was resolved */
+    bool last_mismatch;     /* it was a SET_CONFIG with another generation than the current */
+};
+
+enum pl_owed { PL_MUST_ANSWER, PL_MAY_ANSWER, PL_MUST_DISCARD };
+
+enum pl_slot_state { PL_SLOT_FREE, PL_SLOT_WAITING, PL_SLOT_LATE, PL_SLOT_GHOST, PL_SLOT_DONE };
+
+/* One request and what became of it. */
+struct pl_slot {
+    enum pl_slot_state state;
+    enum pl_owed owed;
+    enum pl_predicate owed_by; /* what a missing answer breaks */
+    uint64_t seq;
+    struct pl_msg req;
+    uint8_t *copy;
+    size_t cap;
+    struct pl_status_set status; /* as of its turn, where its answer came late */
+    struct pl_queue_set queue;
+};
+
+struct pl_oracle {
+    const struct pl_spec *spec;
+    const struct pl_clauses *clauses;
+    pl_fail_fn *fail;
+    void *opaque;
+    uint32_t max_msg_size;
+    bool strict;
+    struct pl_clause_state *states;
+    struct pl_slot slots[PL_SLOTS];
+    unsigned next_slot;
+    uint64_t seq;
+    struct pl_track *tracks[PL_DEVICES];
+    unsigned n_tracks;
+    uint16_t *numbers; /* device numbers that exist; NULL: not known */
+    size_t n_numbers;
+    bool answered[PL_KIND_COUNT]; /* in the whole run */
+    bool out_of_order;            /* the response at hand overtook an earlier one */
+};
+
+/* --- judgement --- */
+void pl_held(struct pl_oracle *o, enum pl_predicate p);
+__attribute__((format(printf, 3, 4))) void pl_broken(struct pl_oracle *o, enum pl_predicate p,
+                                                     const char *format, ...);
+void pl_used(struct pl_oracle *o, enum pl_predicate p);
+void pl_run_rules(struct pl_oracle *o, const struct pl_facts *f, bool event);
+
+/* --- tracking; each file keeps one part of the state --- */
+struct pl_track *pl_track_get(struct pl_oracle *o, uint16_t dev_num);
+void pl_track_reset(struct pl_track *t);  /* a reset has ended: everything reads as reset */
+void pl_track_forget(struct pl_track *t); /* a reset is going on: nothing is known */
+
+enum pl_owed pl_classify(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                         enum pl_predicate *owed_by);
+
+void pl_status_one(struct pl_status_set *set, uint32_t value);
+bool pl_status_has(const struct pl_status_set *set, uint32_t value);
+bool pl_status_all(const struct pl_status_set *set, uint32_t bits);   /* set in every candidate */
+bool pl_status_never(const struct pl_status_set *set, uint32_t bits); /* clear in every candidate */
+void pl_status_written(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                       const struct pl_msg *resp);
+void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot *slot,
+                    const struct pl_msg *resp);
+
+void pl_features_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                      const struct pl_msg *resp);
+void pl_features_written(struct pl_track *t, const struct pl_msg *req, bool certain);
+bool pl_features_unoffered(const struct pl_track *t);
+void pl_features_decided(struct pl_oracle *o, struct pl_track *t, bool taken);
+
+/* The queue reads as reset (ended), or as anything (a reset is going on). */
+void pl_queue_reset(struct pl_queue *q, bool ended);
+struct pl_queue *pl_queue_get(struct pl_track *t, uint32_t index);
+void pl_queue_request(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                      bool certain);
+void pl_queue_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot *slot,
+                   const struct pl_msg *resp);
+bool pl_queue_absent(const struct pl_track *t, uint32_t index);
+
+void pl_config_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                    const struct pl_msg *resp);
+void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                       const struct pl_msg *resp);
+void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *event);
+void pl_config_forget(struct pl_track *t);
+void pl_config_size(struct pl_track *t, uint32_t size);
+
+void pl_info_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp);
+
+/* Generated from models/virtio-core: does the type have shared memory; are bytes opaque. */
+bool pl_type_no_shm(uint64_t device_id);
+bool pl_type_opaque(uint64_t device_id, uint64_t offset);
+
+#endif

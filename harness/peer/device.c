@@ -1,0 +1,128 @@
+/* The reference device as an endpoint: messages in, messages out, virtual time. */
+#include "peer/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "peer/device_private.h"
+
+static void device_close(void *self)
+{
+    struct pl_device_peer *peer = self;
+    if (!peer)
+        return;
+    pl_outbox_free(&peer->out);
+    pl_outbox_free(&peer->held);
+    pl_outbox_free(&peer->deferred);
+    free(peer);
+}
+
+static void *device_open(const void *config, const struct pl_endpoint_env *env)
+{
+    char error[256];
+    struct pl_device_peer *peer = calloc(1, sizeof(*peer));
+    if (!peer)
+        return NULL;
+    peer->env = *env;
+    if (pl_device_configure(peer, config, error, sizeof(error)) < 0) {
+        free(peer);
+        return NULL;
+    }
+    peer->accept_long = pl_device_opt(peer, "accept_long") != 0;
+    pl_device_populate(peer);
+    return peer;
+}
+
+/* Which list of transitions a received message goes to; PL_NONE: it is dropped. */
+static int classify(const struct pl_device_peer *peer, const struct pl_msg *m)
+{
+    if (m->form == PL_FORM_UNKNOWN)
+        return PL_ON_UNSUPPORTED;
+    if (m->size > peer->env.max_msg_size || (m->form != PL_FORM_OK && m->form != PL_FORM_LONG))
+        return PL_ON_MALFORMED;
+    if (m->form == PL_FORM_LONG && !peer->accept_long)
+        return PL_ON_MALFORMED;
+    if (m->response || m->def->from == PL_SIDE_DEVICE)
+        return PL_ON_UNEXPECTED;
+    if (m->bus && m->dev_num != 0 && pl_device_opt(peer, "bus_dev_num_strict"))
+        return PL_ON_MALFORMED;
+    return (int)m->kind;
+}
+
+static int handle(struct pl_device_peer *peer, const void *msg, size_t size)
+{
+    struct pl_msg m;
+    pl_decode(peer->spec, msg, size, &m);
+    int on = classify(peer, &m);
+    struct pl_device *dev = m.bus ? NULL : pl_device_find(peer, m.dev_num);
+    if (!dev && !m.bus && on < PL_KIND_COUNT)
+        on = PL_ON_NO_DEVICE;
+    if (on < PL_KIND_COUNT)
+        peer->requests++;
+    int err = pl_device_run(peer, dev ? dev : &peer->nobody, on, &m);
+    peer->last_token = m.token;
+    return err;
+}
+
+/* What a mutant left for later is handled behind the message that came next. */
+static int handle_deferred(struct pl_device_peer *peer)
+{
+    uint8_t *copy = malloc(PL_MSG_MAX);
+    int size = copy ? pl_outbox_take(&peer->deferred, copy, PL_MSG_MAX) : 0;
+    peer->replaying = true;
+    int err = size > 0 ? handle(peer, copy, (size_t)size) : 0;
+    peer->replaying = false;
+    pl_outbox_free(&peer->deferred);
+    free(copy);
+    return err;
+}
+
+static int device_deliver(void *self, const void *msg, size_t size)
+{
+    struct pl_device_peer *peer = self;
+    bool waiting = peer->deferred.head != peer->deferred.tail;
+    int err = handle(peer, msg, size);
+    return err < 0 || !waiting ? err : handle_deferred(peer);
+}
+
+static int device_poll(void *self, void *buf, size_t cap)
+{
+    struct pl_device_peer *peer = self;
+    return pl_outbox_take(&peer->out, buf, cap);
+}
+
+static uint64_t device_next_ms(void *self)
+{
+    const struct pl_device_peer *peer = self;
+    uint64_t next = UINT64_MAX;
+    for (size_t i = 0; i < PL_DEVICE_MAX; i++) {
+        const struct pl_device *dev = &peer->devices[i];
+        if (dev->attached && dev->v.resetting && dev->reset_at < next)
+            next = dev->reset_at;
+    }
+    return next;
+}
+
+static void device_advance(void *self, uint64_t now_ms)
+{
+    static const struct pl_msg none;
+    struct pl_device_peer *peer = self;
+    peer->now = now_ms;
+    for (size_t i = 0; i < PL_DEVICE_MAX; i++) {
+        struct pl_device *dev = &peer->devices[i];
+        if (!dev->attached || !dev->v.resetting || dev->reset_at > now_ms)
+            continue;
+        dev->reset_at = UINT64_MAX;
+        pl_device_run(peer, dev, PL_ON_RESET_DUE, &none);
+    }
+}
+
+const struct pl_endpoint_ops pl_device_endpoint = {
+    .open = device_open,
+    .deliver = device_deliver,
+    .poll = device_poll,
+    .control = pl_device_control,
+    .next_ms = device_next_ms,
+    .advance = device_advance,
+    .close = device_close,
+};

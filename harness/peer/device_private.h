@@ -1,0 +1,261 @@
+/* The reference device from inside: its state, and what the generated transitions may call. */
+#ifndef PL_PEER_DEVICE_PRIVATE_H
+#define PL_PEER_DEVICE_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "peer/device.h"
+#include "peer/device_outbox.h"
+#include "wire/wire.h"
+
+#define PL_DEVICE_MAX         8u    /* devices of one endpoint */
+#define PL_DEVICE_MAX_QUEUES  32u   /* queues of one device */
+#define PL_DEVICE_MAX_BLOCKS  4u    /* feature blocks that are stored */
+#define PL_DEVICE_MAX_BEYOND  16u   /* nonzero words of a selection behind those */
+#define PL_DEVICE_MAX_CONFIG  1024u /* bytes of configuration space */
+#define PL_DEVICE_MAX_OPTIONS 64u
+
+/* What can happen besides messages, numbered behind the messages. */
+enum pl_device_event {
+    PL_ON_RESET = PL_KIND_COUNT, /* the device returns to its first state */
+    PL_ON_RESET_QUEUE,           /* and so does each of its queues */
+    PL_ON_RESET_DUE,             /* an asynchronous reset's time has come */
+    PL_ON_CONFIG_CHANGED, /* control: the device changes its configuration (offset, length) */
+    PL_ON_NEEDS_RESET,    /* control: the device runs into an error */
+    PL_ON_ATTACHED,       /* control: a device came */
+    PL_ON_DETACHED,       /* control: a device went */
+    PL_ON_MALFORMED,      /* a message that does not fit its layout or the bus's maximum */
+    PL_ON_UNSUPPORTED,    /* an unknown msg_id */
+    PL_ON_UNEXPECTED,     /* a response, or a message that is not the driver side's to start */
+    PL_ON_NO_DEVICE,      /* a transport message for a device number that is not there */
+    PL_ON_COUNT
+};
+
+/* A type's facts from core virtio: generated. */
+struct pl_device_facts {
+    const char *name;
+    uint32_t id;
+    bool shm;
+    uint32_t opaque_first, opaque_last; /* first > last: none */
+};
+
+/* A type's plausible contents: device_types.c. */
+struct pl_device_type {
+    const char *name;
+    const uint8_t *config;
+    uint32_t config_size;
+    uint32_t writable_first, writable_last; /* what a driver may change; first > last: nothing */
+    uint64_t features;
+    uint16_t queues[8]; /* maximum sizes; 0: not available */
+    uint32_t n_queues;
+};
+
+struct pl_device_queue {
+    uint64_t available, max_size;
+    uint64_t enabled, size, desc_addr, driver_addr, device_addr;
+};
+
+/* The device variables that effects assign. */
+struct pl_device_vars {
+    uint64_t status, resetting, generation;
+};
+
+/* One device number. */
+struct pl_device {
+    bool attached;
+    uint64_t number;
+    struct pl_device_vars v;
+    uint64_t reset_delay; /* ms that a reset takes; 0: synchronous */
+    uint64_t reset_at;    /* virtual ms at which the running reset ends */
+    uint64_t device_id, vendor_id, feature_blocks, config_size;
+    uint64_t max_virtqueues, admin_vq_start, admin_vq_count;
+    uint64_t shm_length, shm_address;
+    uint8_t uuid[16];
+    uint32_t offered[PL_DEVICE_MAX_BLOCKS], selected[PL_DEVICE_MAX_BLOCKS];
+    struct {
+        uint32_t index, word;
+    } beyond[PL_DEVICE_MAX_BEYOND];
+    bool beyond_overflow;
+    uint32_t writable_first, writable_last, opaque_first, opaque_last;
+    uint8_t config[PL_DEVICE_MAX_CONFIG];
+    uint8_t config_first[PL_DEVICE_MAX_CONFIG]; /* what a reset returns to */
+    struct pl_device_queue queues[PL_DEVICE_MAX_QUEUES];
+};
+
+struct pl_device_model;
+
+/* The endpoint: a bus instance's device side with its devices. */
+struct pl_device_peer {
+    const struct pl_spec *spec;
+    const struct pl_device_model *model;
+    const struct pl_device_type *type;
+    const struct pl_mutant *mutant_def; /* NULL: faithful */
+    unsigned mutant;                    /* 0: faithful, else 1 + index */
+    uint64_t opt[PL_DEVICE_MAX_OPTIONS];
+    bool accept_long;
+    struct pl_endpoint_env env;
+    uint64_t now, seed, draws;
+    uint64_t requests;           /* well-formed messages so far */
+    uint64_t sent;               /* messages sent so far */
+    uint64_t last_token, memory; /* what mutants remember */
+    struct pl_device devices[PL_DEVICE_MAX];
+    struct pl_device nobody; /* stands where no device is */
+    struct pl_outbox out, held;
+    struct pl_outbox deferred; /* a message that a mutant processes later */
+    bool replaying;
+    uint8_t pending[PL_DEVICE_MAX_CONFIG]; /* bytes of a configuration change of the device's own */
+    uint8_t scratch[PL_MSG_MAX + 1];       /* the array of a reply */
+    uint8_t message[PL_MSG_MAX + 1];       /* a message being sent */
+};
+
+/* One event being handled. Pointers are never NULL. */
+struct pl_step {
+    struct pl_device_peer *peer;
+    struct pl_device *dev;
+    struct pl_device_queue *queue;
+    const struct pl_msg *req;
+    const struct pl_msg *out; /* the message that a bend looks at */
+    struct pl_msg reply;
+    bool replies;
+    struct pl_device_vars old; /* before the effect */
+    struct pl_device_queue no_queue;
+};
+
+/* A transition: false where its guard or choice does not hold. */
+typedef bool pl_transition(struct pl_step *c);
+
+/* A mutant's own transition for an event. */
+struct pl_device_insert {
+    int on;
+    pl_transition *run;
+};
+
+/* A mutant's bend of outgoing messages. */
+enum pl_bend_what {
+    PL_BEND_FIELD, /* a payload field becomes value() */
+    PL_BEND_TYPE,  /* header fields become value() */
+    PL_BEND_ID,
+    PL_BEND_DEV_NUM,
+    PL_BEND_TOKEN,
+    PL_BEND_SIZE,
+    PL_BEND_BIG_ENDIAN, /* a payload field's bytes turn round */
+    PL_BEND_APPEND,     /* value() bytes more, each of them `fill` */
+    PL_BEND_TRUNCATE,   /* value() bytes less */
+    PL_BEND_DATA,       /* the variable array's bytes become value() */
+    PL_BEND_DROP,
+    PL_BEND_DUPLICATE,
+    PL_BEND_HOLD, /* sent behind the next message */
+};
+struct pl_device_bend {
+    enum pl_bend_what what;
+    enum pl_kind kind;      /* PL_NONE: any */
+    bool responses, events; /* which messages */
+    enum pl_field field;
+    uint8_t fill;
+    bool (*when)(struct pl_step *c);      /* NULL: always */
+    uint64_t (*value)(struct pl_step *c); /* NULL: 0 */
+};
+
+/* A draft's device: generated. */
+struct pl_device_model {
+    const char *spec;
+    const struct pl_device_option *options;
+    size_t n_options;
+    const struct pl_device_facts *facts;
+    size_t n_facts;
+    const struct pl_mutant *mutants;
+    size_t n_mutants;
+    pl_transition *const *on[PL_ON_COUNT]; /* lists with NULL at their end, or NULL */
+};
+extern const struct pl_device_model *const pl_device_models[]; /* NULL ends */
+
+/* --- device_types.c, device_config.c --- */
+const struct pl_device_type *pl_device_type_find(const char *name);
+/* An option by name for hand-written code; 0 where the model has none. */
+uint64_t pl_device_opt(const struct pl_device_peer *peer, const char *name);
+/* Fill peer's model, type, mutant and options from a config. 0 or -EINVAL with a sentence. */
+int pl_device_configure(struct pl_device_peer *peer, const struct pl_device_config *config,
+                        char *error, size_t cap);
+
+/* --- device_state.c: devices coming into being --- */
+void pl_device_populate(struct pl_device_peer *peer);
+void pl_device_init(struct pl_device_peer *peer, struct pl_device *dev, uint64_t number);
+struct pl_device *pl_device_find(struct pl_device_peer *peer, uint64_t number);
+uint64_t pl_device_draw(struct pl_device_peer *peer);
+
+/* --- device_step.c: running transitions --- */
+/* Run one event for a device (or &peer->nobody); sends the reply, if any. 0 or a negative errno. */
+int pl_device_run(struct pl_device_peer *peer, struct pl_device *dev, int on,
+                  const struct pl_msg *req);
+/* Send a message as it is put together, bent where a mutant bends. */
+int pl_device_send(struct pl_step *c, const struct pl_msg *m);
+/* Send bytes, bent where a mutant bends. */
+int pl_device_send_bytes(struct pl_step *c, const uint8_t *bytes, size_t size);
+
+/* --- device_bend.c --- */
+/* Bend peer->message of `size` bytes and put it into the outbox. */
+int pl_device_bend(struct pl_step *c, size_t size);
+
+/* --- device_control.c --- */
+int pl_device_control(void *self, const char *line, char *answer, size_t cap);
+
+/* --- what expressions may call: device_fn.c --- */
+bool pl_fn_fits(const struct pl_step *c, uint64_t bytes);
+bool pl_fn_event_fits(const struct pl_step *c, uint64_t bytes);
+bool pl_fn_in_config(const struct pl_step *c, uint64_t offset, uint64_t length);
+bool pl_fn_writable(const struct pl_step *c, uint64_t offset, uint64_t length);
+bool pl_fn_config_differs(const struct pl_step *c, uint64_t offset);
+bool pl_fn_pending_differs(const struct pl_step *c, uint64_t offset, uint64_t length);
+bool pl_fn_restored_differs(const struct pl_step *c);
+bool pl_fn_selection_offered(const struct pl_step *c);
+bool pl_fn_selection_offered_stored(const struct pl_step *c);
+bool pl_fn_selected(const struct pl_step *c, uint64_t bit);
+bool pl_fn_power_of_two(const struct pl_step *c, uint64_t value);
+uint64_t pl_fn_swap32(const struct pl_step *c, uint64_t value);
+uint64_t pl_fn_swap16(const struct pl_step *c, uint64_t value);
+uint64_t pl_fn_min(const struct pl_step *c, uint64_t a, uint64_t b);
+uint64_t pl_fn_draw(struct pl_step *c);
+uint64_t pl_fn_devices_count(const struct pl_step *c, uint64_t offset, uint64_t count);
+uint64_t pl_fn_devices_next(const struct pl_step *c, uint64_t offset, uint64_t count);
+
+/* --- what fills the array of a reply: device_array.c --- */
+void pl_arr_uuid(struct pl_step *c);
+void pl_arr_uuid_new(struct pl_step *c);
+void pl_arr_uuid_bent(struct pl_step *c, uint64_t version, uint64_t variant);
+void pl_arr_config(struct pl_step *c, uint64_t offset, uint64_t length);
+void pl_arr_features(struct pl_step *c, uint64_t index, uint64_t count);
+void pl_arr_selection(struct pl_step *c, uint64_t index, uint64_t count);
+void pl_arr_features_or_selection(struct pl_step *c, uint64_t index, uint64_t count);
+void pl_arr_request_data(struct pl_step *c);
+void pl_arr_request_part(struct pl_step *c, uint64_t bytes);
+void pl_arr_fill(struct pl_step *c, uint64_t bytes, uint64_t value);
+void pl_arr_devices(struct pl_step *c, uint64_t offset, uint64_t count);
+
+/* --- what `do` may name: device_act.c --- */
+void pl_act_write_config(struct pl_step *c, uint64_t offset, uint64_t length);
+void pl_act_apply_change(struct pl_step *c, uint64_t offset, uint64_t length);
+void pl_act_restore_config(struct pl_step *c);
+void pl_act_select(struct pl_step *c, uint64_t index, uint64_t count);
+void pl_act_select_or(struct pl_step *c, uint64_t index, uint64_t count);
+void pl_act_clear_selection(struct pl_step *c);
+void pl_act_reset(struct pl_step *c);
+void pl_act_start_reset(struct pl_step *c, uint64_t delay);
+void pl_act_event_config(struct pl_step *c, uint64_t status, uint64_t generation, uint64_t offset,
+                         uint64_t length, uint64_t with_data);
+void pl_act_event_device(struct pl_step *c, uint64_t state);
+void pl_act_event_failure(struct pl_step *c, uint64_t reason);
+void pl_act_event_used(struct pl_step *c, uint64_t index);
+void pl_act_event_avail(struct pl_step *c, uint64_t index);
+void pl_act_ask(struct pl_step *c); /* sends a GET_DEVICE_STATUS request, as only a driver may */
+void pl_act_answer(struct pl_step *c, uint64_t bytes);
+void pl_act_process(struct pl_step *c);
+void pl_act_defer(struct pl_step *c);
+void pl_act_use_queue(struct pl_step *c, uint64_t index);
+void pl_act_use_device(struct pl_step *c, uint64_t number);
+void pl_act_remember(struct pl_step *c, uint64_t value);
+void pl_act_fill_config(struct pl_step *c, uint64_t offset, uint64_t length, uint64_t value);
+void pl_act_late_response(struct pl_step *c, uint64_t token);
+
+#endif

@@ -1,0 +1,70 @@
+/* The shared memory and the environment of a started IUT. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "port/private.h"
+
+int pl_memory_create(struct pl_port *port)
+{
+    int fd = memfd_create("plumbline-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return pl_port_fail(port, -errno, "cannot make shared memory: %s", strerror(errno));
+    /* Sealed: an IUT that shrinks it must not be able to kill the harness with SIGBUS. */
+    if (ftruncate(fd, (off_t)port->mem_size) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
+        void *mem = mmap(NULL, port->mem_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (mem != MAP_FAILED) {
+            port->mem = mem;
+            return fd;
+        }
+    }
+    int err = -errno;
+    close(fd);
+    return pl_port_fail(port, err, "cannot make %zu bytes of shared memory: %s", port->mem_size,
+                        strerror(-err));
+}
+
+void pl_memory_clear(struct pl_port *port, int fd)
+{
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)port->mem_size) != 0)
+        memset(port->mem, 0, port->mem_size);
+}
+
+char *pl_copy_text(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+/* Whether an entry of the environment sets a variable that speaks of another run. */
+static bool is_ours(const char *entry)
+{
+    static const char *const names[] = {
+        "PLUMBLINE_FD=",       "PLUMBLINE_DEVICE_FD=", "PLUMBLINE_CTL_FD=", "PLUMBLINE_MEM_FD=",
+        "PLUMBLINE_MEM_BASE=", "PLUMBLINE_MEM_SIZE=",  "PLUMBLINE_BUS="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(entry, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+char **pl_environment(const char *const *extra)
+{
+    size_t n = 0, used = 0;
+    while (environ && environ[n])
+        n++;
+    for (const char *const *e = extra; *e; e++)
+        n++;
+    char **out = calloc(n + 1, sizeof *out);
+    if (!out)
+        return NULL;
+    for (char **e = environ; e && *e; e++)
+        if (!is_ours(*e))
+            out[used++] = *e;
+    for (const char *const *e = extra; *e; e++)
+        out[used++] = (char *)(uintptr_t)*e;
+    return out;
+}

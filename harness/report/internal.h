@@ -1,0 +1,37 @@
+/* What the writers of this directory share: counts of a report, and text made fit to print. */
+#ifndef PL_REPORT_INTERNAL_H
+#define PL_REPORT_INTERNAL_H
+
+#include "report/report.h"
+
+#define PL_CLAUSE_VERDICTS   ((size_t)PL_CLAUSE_OPTION_NOT_USED + 1)
+#define PL_SCENARIO_VERDICTS ((size_t)PL_SCENARIO_ERROR + 1)
+#define PL_FINDING_KINDS     ((size_t)PL_FINDING_PROTOCOL + 1)
+
+/* How many of each a report has; findings without the warnings, which have their own count. */
+struct pl_tally {
+    size_t clauses[PL_CLAUSE_VERDICTS];
+    size_t scenarios[PL_SCENARIO_VERDICTS];
+    size_t findings[PL_FINDING_KINDS];
+    size_t n_findings, n_warnings;
+};
+
+void pl_report_tally(const struct pl_report *report, struct pl_tally *out);
+
+/*
+ * Text that any of the formats can hold: valid UTF-8 without control characters but newline and
+ * tab; every other byte is spelled out as \xNN. NULL gives "". The caller frees it; NULL: no
+ * memory.
+ */
+char *pl_text_clean(const char *text);
+
+/* A message as one line of text (pl_format), whole. The caller frees it; NULL: no memory. */
+char *pl_text_message(const struct pl_spec *spec, const struct pl_trace_entry *entry);
+
+/* Whether a finding belongs to a scenario's result: its name, and its parameters where given. */
+bool pl_finding_of(const struct pl_finding *finding, const struct pl_scenario_result *scenario);
+
+/* Flush and report what went wrong with the stream: 0 or a negative errno. */
+int pl_stream_end(FILE *out);
+
+#endif

@@ -1,0 +1,249 @@
+"""Prints the judge's data: clause tables, rules from when/require, predicates, queue transitions."""
+import ast
+import os
+import re
+
+from gen import expr
+from gen.wire import all_constants
+
+HEADER_NAMES = ("type", "msg_id", "dev_num", "token", "msg_size")
+FACTS = {"bus.max_msg_size": "f->max_msg_size", "bus.strict": "f->strict",
+         "queue.absent": "f->queue_absent", "device.no_shm": "f->no_shm",
+         "exchange.applied": "f->applied"}
+
+
+class OracleError(expr.ExprError):
+    """A clause or transition that cannot be printed."""
+
+
+def constants(spec, core):
+    table = all_constants(spec, core)
+    table.update({"HDR_" + k.upper(): v for k, v in spec.type_bits.items()})
+    return table
+
+
+class RulePrinter(expr.Printer):
+    """Prints the condition of a clause over struct pl_facts."""
+
+    def __init__(self, spec, table):
+        self.spec, self.table = spec, table
+
+    def name(self, name):
+        if name in FACTS:
+            return FACTS[name]
+        if name in self.table:
+            return f"UINT64_C({self.table[name]})"
+        head, _, field = name.partition(".")
+        if head in ("req", "resp", "info") and field:
+            if field in HEADER_NAMES + ("size", "expected", "data_len", "bus", "response"):
+                return f"f->{head}->{field}"
+            if any(field == f.name for m in self.spec.messages
+                   for lay in (m.request, m.response, m.event) if lay for f in lay.fields):
+                return f"f->{head}->f[PL_F_{field}]"
+        raise OracleError(f"unknown name '{name}'")
+
+    def item(self, name, index):
+        head = name.partition(".")[0]
+        return f"pl_fixed_at(f->{head}, {self.c(index)})"
+
+    def call(self, name, args):
+        words = [expr.dotted(a) or "" for a in args]
+        if name == "padding_zero" and words == ["resp"]:
+            return "pl_padding_zero(f->resp)"
+        if name == "nil" and len(words) == 1:
+            return f"pl_fixed_nil(f->{words[0].partition('.')[0]})"
+        if name == "same" and len(words) == 2:
+            return f"pl_same_data(f->{words[0].partition('.')[0]}, f->{words[1].partition('.')[0]})"
+        raise OracleError(f"unknown function '{name}'")
+
+
+def trigger(node, spec):
+    """Split `when` into its triggers [(event, kind or None)] and the condition that is left."""
+    parts = node.values if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And) else [node]
+    head, rest = parts[0], parts[1:]
+    name = expr.dotted(head.func) if isinstance(head, ast.Call) else None
+    if name not in ("response", "event", "message"):
+        raise OracleError("'when' begins with response(...), event(...) or message()")
+    kinds = [expr.dotted(a) for a in head.args] or [None]
+    for kind in kinds:
+        if kind and not spec.message(kind):
+            raise OracleError(f"'{kind}' is no message of {spec.name}")
+    sides = {"response": [False], "event": [True], "message": [False, True]}[name]
+    return [(side, kind) for side in sides for kind in kinds], rest
+
+
+def quote(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def rules(spec, core, out):
+    """Print the C functions of every clause with when/require; returns the rows of the rule table."""
+    printer, rows = RulePrinter(spec, constants(spec, core)), []
+    for index, clause in enumerate(spec.clauses):
+        if clause.when is None:
+            continue
+        try:
+            triggers, rest = trigger(expr.parse(clause.when), spec)
+            when = " && ".join(printer.c(part) for part in rest) or "true"
+            require = printer.c(clause.require)
+        except expr.ExprError as err:
+            raise OracleError(f"{clause.file}:{clause.line}: key '{clause.id}': {err}") from err
+        base = f"{spec.c}_{clause.id.lower().replace('-', '_')}"
+        for part, text in (("when", when), ("require", require)):
+            out += [f"static bool {part}_{base}(const struct pl_facts *f)", "{", "    (void)f;",
+                    f"    return {text};", "}"]
+        for event, kind in triggers:
+            rows.append(f"    {{{index}, {str(event).lower()}, {'PL_' + kind if kind else 'PL_NONE'}, "
+                        f"when_{base}, require_{base}, {quote(clause.require)}}},")
+    return rows
+
+
+def predicate_names(specs):
+    """Every predicate that a clause names or a queue transition makes, in a fixed order."""
+    names = []
+    for spec in specs:
+        for clause in spec.clauses:
+            for name in (clause.predicate or "").split():
+                if name not in names:
+                    names.append(name)
+        for transition in queue_transitions(spec):
+            name = transition_predicate(transition)
+            if name not in names:
+                names.append(name)
+    return names
+
+
+def transition_predicate(transition):
+    return "queue_" + transition["name"].replace("-", "_")
+
+
+def queue_transitions(spec):
+    if not spec.device:
+        return []
+    return [t for t in spec.device.get("transitions", []) if t.get("component") == "queue"]
+
+
+def check_used(names, folder):
+    """Every predicate that a clause names must be judged somewhere in the oracle, and back."""
+    text = ""
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".c"):
+            with open(os.path.join(folder, name), encoding="utf-8") as stream:
+                text += stream.read()
+    used = set(re.findall(r"\bPL_P_(\w+)", text))
+    for name in sorted(used - set(names)):
+        raise OracleError(f"the oracle judges '{name}', but no clause names it")
+    for name in names:
+        if name not in used and not name.startswith("queue_"):
+            raise OracleError(f"a clause names the predicate '{name}', but the oracle never judges it")
+
+
+def clause_tables(spec, core, names):
+    out = [f"/* Generated from models/{spec.name}/clauses.yaml: clauses and their rules. */",
+           '#include "oracle/private.h"', '#include "oracle/helpers.h"', ""]
+    rows = rules(spec, core, out)
+    out += ["", "static const struct pl_clause_def defs[] = {"]
+    for c in spec.clauses:
+        reason = quote(c.reason) if c.reason else "NULL"
+        out.append(f"    {{{quote(c.id)}, {quote(c.level)}, {quote(c.role)}, {quote(c.how)}, "
+                   f"{quote(c.section)}, {quote(c.text)}, {str(c.judged).lower()}, {reason}}},")
+    out += ["};", "", "static const struct pl_rule rules[] = {", *rows, "};", ""]
+    for name in names:
+        bound = [str(i) for i, c in enumerate(spec.clauses) if name in (c.predicate or "").split()]
+        out.append(f"static const uint16_t p_{name}[] = {{{', '.join(bound + ['UINT16_MAX'])}}};")
+    out += ["", "static const uint16_t *const by_predicate[] = {"]
+    out += [f"    p_{name}," for name in names]
+    out += ["};", "", f"extern const struct pl_spec pl_spec_{spec.c};",
+            f"const struct pl_clauses pl_clauses_{spec.c} = {{", f"    .spec = &pl_spec_{spec.c},",
+            "    .defs = defs,", f"    .n = {len(spec.clauses)},", "    .rules = rules,",
+            f"    .n_rules = {len(rows)},", "    .by_predicate = by_predicate,", "};", ""]
+    return "\n".join(out)
+
+
+class QueuePrinter(expr.Printer):
+    """Prints guards and effects of queue transitions over one candidate state."""
+
+    VARS = ("enabled", "size", "desc_addr", "driver_addr", "device_addr")
+
+    def __init__(self, spec, table):
+        self.spec, self.table = spec, table
+
+    def name(self, name):
+        if name in self.table:
+            return f"UINT64_C({self.table[name]})"
+        head, _, field = name.partition(".")
+        if head == "queue" and field == "available":
+            return "env->available"
+        if name == "dev.ring_reset":
+            return "env->ring_reset"
+        if head == "queue" and field in self.VARS:
+            return f"in->{field}"
+        if head == "req" and field:
+            return f"req->f[PL_F_{field}]"
+        raise OracleError(f"unknown name '{name}' in a queue transition")
+
+
+def queue_step(spec, core):
+    """The function that gives every outcome of a queue request on one possible state."""
+    printer = QueuePrinter(spec, constants(spec, core))
+    out = [f"/* Generated from models/{spec.name}/device.yaml: what queue requests do to a queue. */",
+           '#include "oracle/private.h"', "", "pl_queue_step_fn pl_queue_step;",
+           "unsigned pl_queue_step(const struct pl_msg *req, const struct pl_queue_env *env,",
+           "                       const struct pl_queue_state *in, struct pl_queue_step *out)", "{",
+           "    unsigned n = 0;", "    (void)env;"]
+    for t in queue_transitions(spec):
+        if not spec.message(t.get("on", "")):
+            continue
+        where = f"{spec.device.file}:{t.line}: key '{t['name']}'"
+        try:
+            guard = printer.c(t["guard"]) if "guard" in t else "true"
+            effects = {k.split(".")[-1]: printer.c(v) for k, v in (t.get("effect") or {}).items()}
+        except expr.ExprError as err:
+            raise OracleError(f"{where}: {err}") from err
+        casts = {"enabled": "(bool)", "size": "(uint32_t)"}
+        out += [f"    if (n < PL_QUEUE_CANDIDATES && req->kind == PL_{t['on']} && {guard}) {{",
+                "        out[n].state = *in;"]
+        out += [f"        out[n].state.{k} = {casts.get(k, '(uint64_t)')}({v});" for k, v in effects.items()]
+        out += [f"        out[n++].predicate = PL_P_{transition_predicate(t)};"]
+        out += ["    }" if "choice" in t else "        return n;\n    }"]
+    out += ["    return n;", "}", ""]
+    return "\n".join(out)
+
+
+def core_facts(core):
+    opaque = []
+    for t in core["device_types"]:
+        for first, last in t["opaque"]:
+            opaque.append(f"(device_id == {t['id']} && offset - {first} <= {last - first})")
+    no_shm = [f"device_id == {t['id']}" for t in core["device_types"] if not t["shm"]]
+    return "\n".join(["/* Generated from models/virtio-core: facts about device types. */",
+                      '#include "oracle/private.h"', "",
+                      "bool pl_type_no_shm(uint64_t device_id)", "{",
+                      f"    return {' || '.join(no_shm) or 'false'};", "}", "",
+                      "bool pl_type_opaque(uint64_t device_id, uint64_t offset)", "{",
+                      f"    return {' || '.join(opaque) or 'false'};", "}", ""])
+
+
+def render(specs, core):
+    judged = [s for s in specs if s.clauses]
+    names = predicate_names(judged)
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "harness", "oracle")
+    if any(s.device for s in judged):
+        check_used(names, folder)
+    files = {"pl_predicates.h": "\n".join(
+        ["/* Generated from the clauses: the oracle's named judgements. */", "#ifndef PL_PREDICATES_H",
+         "#define PL_PREDICATES_H", "", "enum pl_predicate {", *[f"    PL_P_{n}," for n in names],
+         "    PL_P_COUNT", "};", "", "#endif", ""]), "pl_core_facts.c": core_facts(core)}
+    tables = []
+    for spec in judged:
+        files[f"pl_clauses_{spec.c}.c"] = clause_tables(spec, core, names)
+        tables.append(f"pl_clauses_{spec.c}")
+        if spec.device:
+            files["pl_queue_step.c"] = queue_step(spec, core)
+    files["pl_clause_tables.c"] = "\n".join(
+        ["/* Generated: the clause tables of all drafts. */", '#include "oracle/private.h"', "",
+         *[f"extern const struct pl_clauses {t};" for t in tables],
+         "extern const struct pl_clauses *const pl_clause_tables[];",
+         "const struct pl_clauses *const pl_clause_tables[] = {" +
+         ", ".join("&" + t for t in tables) + ", NULL};", ""])
+    return files

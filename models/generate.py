@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+"""Prints everything that is generated from the models into one folder: generate.py MODELS OUT."""
+import hashlib
+import importlib
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gen import expr, load, wire  # noqa: E402
+
+
+def write(folder, name, text):
+    """Write a file only where its text changed, so that make rebuilds no more than it has to."""
+    path = os.path.join(folder, name)
+    try:
+        with open(path, encoding="utf-8") as old:
+            if old.read() == text:
+                return
+    except OSError:
+        pass
+    with open(path, "w", encoding="utf-8") as new:
+        new.write(text)
+
+
+def digest(models):
+    """A short digest of every model file: reports name it."""
+    total = hashlib.sha256()
+    for folder, dirs, files in sorted(os.walk(models)):
+        dirs.sort()
+        for name in sorted(f for f in files if f.endswith(".yaml")):
+            total.update(name.encode())
+            with open(os.path.join(folder, name), "rb") as stream:
+                total.update(stream.read())
+    return total.hexdigest()[:16]
+
+
+def optional(name):
+    try:
+        return importlib.import_module("gen." + name)
+    except ModuleNotFoundError:
+        return None
+
+
+def main(models, out):
+    specs, core = load.load(models)
+    os.makedirs(out, exist_ok=True)
+    files = {"pl_names.h": wire.names(specs, core), "pl_names.c": wire.names_c(specs),
+             "pl_digest.h": f'#define PL_MODELS_DIGEST "{digest(models)}"\n'}
+    oracle, device = optional("oracle"), optional("device")
+    for spec in specs:
+        files[f"pl_spec_{spec.c}.c"] = wire.tables(spec, core)
+        if device and spec.device:
+            files.update(device.render(spec, core))
+    if oracle:
+        files.update(oracle.render(specs, core))
+    for module, name in (("lua", "virtio-msg.lua"), ("pycodec", "plumbline_codec.py"), ("docs", "clauses.md")):
+        part = optional(module)
+        if part:
+            files[name] = part.render(specs)
+    for name, text in files.items():
+        write(out, name, text)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: generate.py MODELS OUT")
+    try:
+        main(sys.argv[1], sys.argv[2])
+    except (load.ModelError, expr.ExprError) as err:
+        print(err, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the end-to-end tests share: the program, a way to run it that bounds its time, and the search for what it leaves."""
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import uuid
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PLUMBLINE = pathlib.Path(os.environ.get("PLUMBLINE", ROOT / "build" / "plumbline")).absolute()
+SECONDS = float(os.environ.get("PLUMBLINE_TEST_SECONDS", "60"))  # a hang, never a judgement of speed
+MARK = "PLUMBLINE_TEST_MARK"
+
+# A process inherits its environment, so that this finds children of children too, detached ones included.
+os.environ[MARK] = "session-" + uuid.uuid4().hex
+
+
+def marked(mark):
+    """The processes whose environment holds the mark, this one left out, as {pid: command line}."""
+    found = {}
+    needle = f"{MARK}={mark}".encode()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            environment = pathlib.Path("/proc", pid, "environ").read_bytes().split(b"\0")
+            if needle in environment and int(pid) != os.getpid():
+                command = pathlib.Path("/proc", pid, "cmdline").read_bytes()
+                found[int(pid)] = command.replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+    return found
+
+
+def left_behind(mark, patience=2.0):
+    """What is left of a run after a moment of grace; it is ended here, so that one test cannot disturb the next."""
+    end = time.monotonic() + patience
+    found = marked(mark)
+    while found and time.monotonic() < end:
+        time.sleep(0.02)
+        found = marked(mark)
+    for pid in found:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return found
+
+
+class Done:
+    """What a run of the program gave: status, out, err, seconds."""
+
+    def __init__(self, command, status, out, err, seconds):
+        self.command, self.status, self.out, self.err, self.seconds = command, status, out, err, seconds
+
+    def __str__(self):
+        return (f"{' '.join(map(str, self.command))}\nexit status {self.status} after {self.seconds:.1f} s\n"
+                f"--- stdout\n{self.out[-3000:]}\n--- stderr\n{self.err[-3000:]}")
+
+
+def run_program(*args, seconds=SECONDS, cwd=None, env=None, text_in=""):
+    """Run the program to its end. It must end by itself, in time, by no signal and leave no process behind."""
+    mark = "run-" + uuid.uuid4().hex
+    command = [str(PLUMBLINE), *map(str, args)]
+    began = time.monotonic()
+    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {}), MARK: mark}, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                          start_new_session=True) as process:
+        try:
+            out, err = process.communicate(text_in, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+            left_behind(mark, 0)
+            pytest.fail(f"{' '.join(command)}: no end within {seconds} s\n{out[-2000:]}\n{err[-2000:]}")
+    done = Done(command, process.returncode, out, err, time.monotonic() - began)
+    left = left_behind(mark)
+    assert not left, f"processes were left behind: {left}\n{done}"
+    assert 0 <= done.status <= 3, f"ended by a signal or an internal error\n{done}"
+    for sign in ("Sanitizer", "runtime error", "Assertion"):
+        assert sign not in done.err, done
+    return done
+
+
+@pytest.fixture(scope="session")
+def program():
+    """The path of the program; a test that needs it fails where it is not built."""
+    assert PLUMBLINE.exists(), f"{PLUMBLINE} is not built: run make"
+    return PLUMBLINE
+
+
+@pytest.fixture
+def run(program, tmp_path):
+    """run(*args, seconds=, env=, text_in=): the program, started in a folder of the test's own."""
+    def call(*args, **more):
+        return run_program(*args, **{"cwd": tmp_path, **more})
+    return call
+
+
+@pytest.fixture
+def file(tmp_path):
+    """file(name, text or bytes): a file in the test's folder."""
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+    return write
+
+
+def pytest_sessionfinish(session):
+    """No test may leave a process: whatever inherited the session's mark should be gone by now."""
+    left = left_behind(os.environ[MARK])
+    if left:
+        lines = "\n".join(f"  {pid}: {command}" for pid, command in left.items())
+        session.config.pluginmanager.get_plugin("terminalreporter").write_line(
+            f"\nprocesses that the tests left behind, ended now:\n{lines}", red=True)
+        session.exitstatus = 1
