@@ -117,7 +117,8 @@ _Noreturn static void child_run(char *command, const struct pl_child_setup *setu
 {
     sigset_t none;
     sigemptyset(&none);
-    setsid();
+    /* A group and no session: sessions are scheduled apart, which makes every round trip dearer. */
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) /* it died before the line above */
         _exit(127);
@@ -160,7 +161,10 @@ static pid_t child_fork(char *command, const struct pl_child_setup *setup, int e
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
         child_run(command, setup, err_fd, parent);
-    return pid < 0 ? -errno : pid;
+    if (pid < 0)
+        return -errno;
+    setpgid(pid, pid); /* here too, so that it can be signalled as a group at once */
+    return pid;
 }
 
 int pl_child_start(struct pl_child *child, const char *command, const struct pl_child_setup *setup)
@@ -218,7 +222,7 @@ bool pl_child_wait(struct pl_child *child, int64_t deadline)
     return true;
 }
 
-/* Signal the whole session's group, or the child alone where it has not made its session yet. */
+/* Signal the whole group, or the child alone where there is none. */
 static void child_signal(const struct pl_child *child, int signal_number)
 {
     if (kill(-child->pid, signal_number) != 0)

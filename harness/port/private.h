@@ -80,7 +80,7 @@ struct pl_child_setup {
     const int *fds;
     size_t n_fds;
 };
-/* Run a command with /bin/sh in a session of its own. 0 or a negative errno. */
+/* Run a command with /bin/sh in a process group of its own. 0 or a negative errno. */
 int pl_child_start(struct pl_child *child, const char *command, const struct pl_child_setup *setup);
 /* Take what the child has written, without ever waiting. */
 void pl_child_drain(struct pl_child *child);
