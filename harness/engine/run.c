@@ -419,27 +419,6 @@ static enum outcome control_line(struct run *r, const struct pl_step *step, char
     return GO_ON;
 }
 
-static unsigned hex_digit(char c)
-{
-    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10);
-}
-
-/* Tell the oracle what an accepted control line provokes. */
-static void announce(struct run *r, const char *line)
-{
-    unsigned dev, offset;
-    char hex[2100];
-    uint8_t bytes[1050];
-    size_t n = 0;
-    if (sscanf(line, "config-change %u %u %2099[0-9a-f]", &dev, &offset, hex) == 3) {
-        for (; hex[2 * n] && hex[2 * n + 1]; n++)
-            bytes[n] = (uint8_t)(hex_digit(hex[2 * n]) << 4 | hex_digit(hex[2 * n + 1]));
-        pl_oracle_config_changed(r->s->oracle, (uint16_t)dev, offset, bytes, n);
-    } else if (sscanf(line, "needs-reset %u", &dev) == 1) {
-        pl_oracle_needs_reset(r->s->oracle, (uint16_t)dev);
-    }
-}
-
 static enum outcome run_control(struct run *r, const struct pl_step *step)
 {
     char line[2304];
@@ -447,11 +426,11 @@ static enum outcome run_control(struct run *r, const struct pl_step *step)
     if (control_line(r, step, line, sizeof(line)) == STOP)
         return STOP;
     /* Events may overtake the answer to the control line: the oracle hears of the change first. */
-    announce(r, line);
+    pl_session_tell(r->s, "control %s", line);
     r->control_ok = pl_session_control(r->s, line, &r->control_unsupported);
     if (r->control_ok)
         return GO_ON;
-    pl_oracle_retract(r->s->oracle, r->combination->dev_num);
+    pl_session_tell(r->s, "retract %u", r->combination->dev_num);
     return stop(r, PL_SCENARIO_SKIPPED, "control does not do '%.40s' here", line);
 }
 
@@ -470,11 +449,11 @@ static enum outcome run_require(struct run *r, const struct pl_step *step)
 static enum outcome run_expect(struct run *r, const struct pl_step *step)
 {
     uint64_t v;
-    char text[256];
     if (value_of(r, step, step->expr, &v) == STOP)
         return STOP;
-    snprintf(text, sizeof(text), "expected: %s", pl_expr_text(step->expr));
-    pl_oracle_expected(r->s->oracle, (size_t)step->clause, v != 0, text);
+    pl_session_tell(r->s, "expected %s %d expected: %s",
+                    pl_clauses_get(r->all->clauses, (size_t)step->clause)->id, v != 0,
+                    pl_expr_text(step->expr));
     return GO_ON;
 }
 
@@ -656,6 +635,6 @@ void pl_run_once(struct pl_session *s, const struct pl_scenarios *all,
     r.combination = combination;
     if (way == GO_ON && run_needs(&r) == GO_ON && bind_parameters(&r, choice) == GO_ON)
         run_steps(&r, scenario->steps);
-    if (s->alive && !s->stuck)
-        pl_session_await_event(s);
+    if (s->alive && !s->stuck && pl_session_await_event(s) == 0)
+        pl_session_tell(s, "settle");
 }

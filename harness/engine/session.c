@@ -139,6 +139,17 @@ static void iut_gone(struct pl_session *s, int err)
     }
 }
 
+void pl_session_judge(struct pl_session *s, const struct pl_trace_entry *entry, bool judged)
+{
+    s->numbers = entry->number - 1;
+    record(s, entry->bytes, entry->size, entry->to_iut);
+    s->ring[(s->ring_at + PL_TRACE_MAX - 1) % PL_TRACE_MAX].entry.time_ns = entry->time_ns;
+    if (judged && entry->to_iut)
+        pl_oracle_sent(s->oracle, entry->bytes, entry->size);
+    else if (judged)
+        pl_oracle_received(s->oracle, entry->bytes, entry->size);
+}
+
 /* Requests of the IUT's own that the driver side of a bus answers. */
 static void answer_iut(struct pl_session *s, const struct pl_msg *m)
 {
@@ -159,6 +170,7 @@ static void answer_iut(struct pl_session *s, const struct pl_msg *m)
     if (n < 0)
         return;
     record(s, out, (size_t)n, true);
+    pl_session_tell(s, "answer");
     s->port->ops->send(s->port, out, (size_t)n);
 }
 
@@ -197,7 +209,7 @@ static int take(struct pl_session *s, int timeout_ms)
     return 1;
 }
 
-static int push(struct pl_session *s, const void *bytes, size_t size)
+int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
 {
     if (!s->alive)
         return -EPIPE;
@@ -228,23 +240,39 @@ static void hung(struct pl_session *s, const char *text)
     report(s, PL_FINDING_HANG, text);
 }
 
-/* Receive until nothing is owed any more. */
-static int wait_owed(struct pl_session *s)
+static int send_fence(struct pl_session *s);
+
+/* Nothing came in time. A fence tells a device that is slow or lost one message from one that hangs. */
+static int silence(struct pl_session *s, bool *fenced, unsigned *got)
+{
+    if (!*fenced) {
+        *fenced = true;
+        *got = 0;
+        return send_fence(s);
+    }
+    s->misses++;
+    pl_session_tell(s, "settle");
+    if (!*got && ++s->silences >= SILENCES_MAX)
+        hung(s, "the IUT answered nothing within the time limit");
+    return -ETIMEDOUT;
+}
+
+int pl_session_wait(struct pl_session *s)
 {
     unsigned got = 0;
+    bool fenced = false;
     while (pl_oracle_owed(s->oracle)) {
         int r = take(s, patience(s));
         if (r < 0)
             return r;
         if (r == 0) {
-            s->misses++;
-            pl_oracle_settle(s->oracle);
-            if (!got && ++s->silences >= SILENCES_MAX)
-                hung(s, "the IUT answered nothing within the time limit");
-            return -ETIMEDOUT;
+            r = silence(s, &fenced, &got);
+            if (r < 0)
+                return r;
+            continue;
         }
         if (++got > FLOOD_MAX) {
-            pl_oracle_settle(s->oracle);
+            pl_session_tell(s, "settle");
             hung(s, "the IUT sends messages without end and does not answer");
             return -ETIMEDOUT;
         }
@@ -257,7 +285,7 @@ static int send_fence(struct pl_session *s)
     uint8_t out[64];
     struct pl_msg m = {.kind = s->spec->fence, .dev_num = s->dev_num, .token = pl_session_token(s)};
     ssize_t n = pl_encode(s->spec, &m, out, sizeof(out));
-    return n < 0 ? (int)n : push(s, out, (size_t)n);
+    return n < 0 ? (int)n : pl_session_push(s, out, (size_t)n);
 }
 
 int pl_session_flush(struct pl_session *s)
@@ -269,7 +297,7 @@ int pl_session_flush(struct pl_session *s)
         err = send_fence(s);
     s->pending = 0;
     s->doubtful = false;
-    return err ? err : wait_owed(s);
+    return err ? err : pl_session_wait(s);
 }
 
 int pl_session_fence(struct pl_session *s)
@@ -296,7 +324,7 @@ int pl_session_send(struct pl_session *s, const void *bytes, size_t size, unsign
         s->wanted_id = m.msg_id;
     }
     unsigned owed = pl_oracle_owed(s->oracle);
-    int err = push(s, bytes, size);
+    int err = pl_session_push(s, bytes, size);
     if (err)
         return err;
     s->pending++;
@@ -331,7 +359,7 @@ static bool probe_one(struct pl_session *s, const struct pl_msg *m, bool wanted,
         s->wanted_token = as.token;
         s->wanted_id = as.msg_id;
     }
-    return push(s, out, (size_t)n) == 0;
+    return pl_session_push(s, out, (size_t)n) == 0;
 }
 
 bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct pl_msg *witness)
@@ -375,7 +403,7 @@ int pl_session_await_reset(struct pl_session *s)
             return err;
     }
     s->stuck_resets++;
-    pl_oracle_reset_stuck(s->oracle, s->dev_num);
+    pl_session_tell(s, "reset-stuck %u", s->dev_num);
     s->stuck = true;
     return -ETIMEDOUT;
 }
@@ -389,7 +417,7 @@ int pl_session_await_event(struct pl_session *s)
             return r;
         if (r == 0) {
             s->misses++;
-            pl_oracle_settle(s->oracle);
+            pl_session_tell(s, "settle");
             return 0;
         }
     }

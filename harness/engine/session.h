@@ -28,6 +28,8 @@ struct pl_session_events {
     void (*finding)(void *opaque, enum pl_finding_kind kind, const char *text);
     /* Each message as it is recorded (for a pcapng file); may be NULL. */
     void (*message)(void *opaque, const struct pl_trace_entry *entry);
+    /* What else a judge of the record must know, one line each (see tell.c); may be NULL. */
+    void (*note)(void *opaque, const char *line);
 };
 
 struct pl_session {
@@ -83,6 +85,10 @@ int pl_session_ask(struct pl_session *s, struct pl_msg *m);
  * `witness` is given it is sent right behind: its answer, coming first, ends the wait.
  */
 bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct pl_msg *witness);
+/* Send bytes as they are and wait for nothing. 0 or a negative errno. */
+int pl_session_push(struct pl_session *s, const void *bytes, size_t size);
+/* Receive until nothing is owed any more. 0, or -ETIMEDOUT, -EPIPE. */
+int pl_session_wait(struct pl_session *s);
 /* Wait until everything sent is answered or, behind a fence, known to be discarded. */
 int pl_session_flush(struct pl_session *s);
 /* A fence, whatever is pending: everything that the IUT sent before is read. */
@@ -93,5 +99,17 @@ int pl_session_await_reset(struct pl_session *s);
 int pl_session_await_event(struct pl_session *s);
 /* One control line; true where it was answered with ok. */
 bool pl_session_control(struct pl_session *s, const char *line, bool *unsupported);
+
+/*
+ * Tell the oracle something that is no message, and let the record hold it. The line's words are
+ * those of pl_tell; it is cut at PL_NOTE_MAX bytes.
+ */
+enum { PL_NOTE_MAX = 2560 };
+void pl_session_tell(struct pl_session *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A message of an old record: recorded and, unless it is not `judged`, judged as if it came now. */
+void pl_session_judge(struct pl_session *s, const struct pl_trace_entry *entry, bool judged);
+/* What pl_session_tell says to the oracle, for a line that was recorded. Unknown lines do nothing. */
+void pl_tell(struct pl_oracle *oracle, const struct pl_clauses *clauses, const char *line);
 
 #endif

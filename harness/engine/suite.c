@@ -10,7 +10,7 @@
 #include "engine/version.h"
 #include "pl_digest.h"
 
-enum { BROKEN_MAX = 3, DISCOVERY_MAX = 64, WINDOW = 64, DEVICES_FULL = 4 };
+enum { BROKEN_MAX = 3, DISCOVERY_MAX = 2048, WINDOW_MAX = 1024, DEVICES_FULL = 4 };
 
 static const uint32_t sizes[] = {0 /* the draft's least */, 64, 264, 65535};
 static const unsigned depths[] = {1, 4};
@@ -30,13 +30,31 @@ static void add_device(struct pl_suite *suite, uint16_t number)
         suite->devices[suite->n_devices++] = number;
 }
 
+/* As many device numbers as one answer can tell of. */
+static uint32_t window_size(const struct pl_suite *suite)
+{
+    const struct pl_message_def *def = pl_spec_message(suite->spec, PL_GET_DEVICES);
+    uint32_t room = suite->session.bus.max_msg_size - suite->spec->header.size - def->response->size;
+    return 8 * room < WINDOW_MAX ? 8 * room : WINDOW_MAX;
+}
+
+/* Tell the oracle the first n device numbers; 0: nothing is known of them. */
+static void tell_devices(struct pl_suite *suite, size_t n)
+{
+    char text[8 * (sizeof(suite->devices) / sizeof(suite->devices[0]))] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, " %u", suite->devices[i]);
+    pl_session_tell(&suite->session, "devices%s", text);
+}
+
 /* One window of GET_DEVICES; returns next_offset, 0 at the end, -1 where it was not answered. */
 static int ask_window(struct pl_suite *suite, uint16_t offset, bool first)
 {
     struct pl_session *s = &suite->session;
     struct pl_msg m = {.kind = PL_GET_DEVICES}, witness = {.kind = PL_GET_DEVICE_INFO};
     m.f[PL_F_offset] = offset;
-    m.f[PL_F_count] = WINDOW;
+    m.f[PL_F_count] = window_size(suite);
     if (!pl_session_probe(s, &m, first ? &witness : NULL) || s->last.form != PL_FORM_OK)
         return -1;
     for (uint32_t i = 0; i < s->last.f[PL_F_count] && i / 8 < s->last.data_len; i++)
@@ -72,12 +90,12 @@ int pl_suite_discover(struct pl_suite *suite)
     if (o->n_devices) {
         for (size_t i = 0; i < o->n_devices; i++)
             add_device(suite, o->devices[i]);
-        pl_oracle_devices(suite->oracle, suite->devices, suite->n_devices);
+        tell_devices(suite, suite->n_devices);
         return 0;
     }
-    pl_oracle_devices(suite->oracle, NULL, 0);
+    tell_devices(suite, 0);
     if (pl_spec_message(suite->spec, PL_GET_DEVICES) && enumerate(suite) == 0) {
-        pl_oracle_devices(suite->oracle, suite->devices, suite->n_devices);
+        tell_devices(suite, suite->n_devices);
         return 0;
     }
     if (!s->alive)
@@ -87,7 +105,7 @@ int pl_suite_discover(struct pl_suite *suite)
     if (probe(suite, PL_GET_DEVICE_INFO))
         return 0;
     if (s->alive && probe(suite, PL_GET_DEVICE_STATUS)) {
-        pl_oracle_devices(suite->oracle, suite->devices, 1);
+        tell_devices(suite, 1);
         return 0;
     }
     return s->alive ? -ETIMEDOUT : -EPIPE;
@@ -95,25 +113,13 @@ int pl_suite_discover(struct pl_suite *suite)
 
 /* --- starting, and starting again --- */
 
-static void group_text(const struct pl_suite *suite, char *out, size_t cap)
-{
-    char bus[128];
-    pl_bus_params_format(&suite->session.bus, bus, sizeof(bus));
-    snprintf(out, cap, "spec=%s %s", suite->spec->name, bus);
-}
-
-static int start(struct pl_suite *suite, const struct pl_bus_params *bus)
+int pl_suite_start(struct pl_suite *suite, const struct pl_bus_params *bus)
 {
     struct pl_session *s = &suite->session;
     int err = pl_session_start(s, bus);
     if (err < 0)
         return err;
-    if (suite->options->pcapng) {
-        char text[192];
-        group_text(suite, text, sizeof(text));
-        int group = pl_pcapng_group(suite->options->pcapng, text);
-        s->group = group < 0 ? 0 : (uint32_t)group;
-    }
+    pl_suite_record_group(suite);
     err = pl_suite_discover(suite);
     if (err == -ETIMEDOUT)
         pl_suite_iut_finding(suite, PL_FINDING_HANG,
@@ -126,7 +132,7 @@ static int start(struct pl_suite *suite, const struct pl_bus_params *bus)
     return err;
 }
 
-static void restart(struct pl_suite *suite)
+void pl_suite_restart(struct pl_suite *suite)
 {
     struct pl_bus_params bus = suite->session.bus;
     struct pl_end end;
@@ -135,7 +141,7 @@ static void restart(struct pl_suite *suite)
         return;
     }
     suite->options->port->ops->stop(suite->options->port, &end);
-    if (start(suite, &bus) < 0)
+    if (pl_suite_start(suite, &bus) < 0)
         suite->give_up = true;
 }
 
@@ -198,7 +204,7 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
     if (suite->session.alive && !suite->session.stuck)
         suite->broken_in_a_row = 0;
     else
-        restart(suite);
+        pl_suite_restart(suite);
 }
 
 static void run_scenario(struct pl_suite *suite, const struct pl_scenario *scenario,
@@ -240,17 +246,9 @@ static void run_group(struct pl_suite *suite)
 
 /* --- the whole --- */
 
-static void message_out(void *opaque, const struct pl_trace_entry *entry)
+bool pl_suite_prepare(struct pl_suite *suite, const struct pl_suite_options *o)
 {
-    struct pl_suite *suite = opaque;
-    const char *comment = suite->noted || !suite->current ? NULL : suite->current->name;
-    suite->noted = suite->current != NULL;
-    pl_pcapng_message(suite->options->pcapng, entry, comment);
-}
-
-static bool prepare(struct pl_suite *suite)
-{
-    const struct pl_suite_options *o = suite->options;
+    suite->options = o;
     suite->spec = o->scenarios->spec;
     suite->clauses = o->scenarios->clauses;
     size_t n = pl_clauses_count(suite->clauses);
@@ -272,7 +270,9 @@ static bool prepare(struct pl_suite *suite)
     if (o->timeouts.response)
         suite->session.timeouts = o->timeouts;
     suite->session.events =
-        (struct pl_session_events){suite, pl_suite_iut_finding, o->pcapng ? message_out : NULL};
+        (struct pl_session_events){suite, pl_suite_iut_finding,
+                                   o->pcapng ? pl_suite_record_message : NULL,
+                                   o->pcapng ? pl_suite_record_note : NULL};
     suite->report = (struct pl_report){.version = PL_VERSION,
                                        .digest = PL_MODELS_DIGEST,
                                        .spec = suite->spec,
@@ -309,7 +309,7 @@ static int run_all(struct pl_suite *suite, char *error, size_t cap)
     struct pl_end end;
     suite->all = n * suite->options->scenarios->n * (suite->options->quick ? 1 : 2);
     for (size_t g = 0; g < n && !suite->give_up; g++) {
-        int err = start(suite, &groups[g]);
+        int err = pl_suite_start(suite, &groups[g]);
         if (err < 0 && g == 0 && !suite->n_findings) {
             snprintf(error, cap, "%s", suite->options->port->error);
             return err;
@@ -332,9 +332,9 @@ struct pl_suite *pl_suite_run(const struct pl_suite_options *options, int *err, 
     snprintf(error, cap, "out of memory");
     if (!suite)
         return NULL;
-    suite->options = options;
-    if (prepare(suite))
+    if (pl_suite_prepare(suite, options))
         *err = run_all(suite, error, cap);
+    pl_suite_record_flush(suite);
     if (*err < 0) {
         pl_suite_free(suite);
         return NULL;
@@ -362,6 +362,8 @@ void pl_suite_free(struct pl_suite *suite)
         free(suite->texts[i]);
     pl_session_free(&suite->session);
     pl_oracle_free(suite->oracle);
+    free(suite->record.bytes);
+    free(suite->record.comment);
     free(suite->texts);
     free(suite->findings);
     free(suite->scenario_results);

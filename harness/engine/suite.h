@@ -14,6 +14,7 @@ struct pl_suite_options {
     const char *iut;    /* name for the report */
     const char *select; /* NULL: everything */
     const char *repeat; /* the command up to its selection: "plumbline test --exec './x'" */
+    bool repeat_whole;  /* `repeat` needs no selection */
     uint64_t seed;
     const struct pl_bus_params *bus; /* NULL: varied where the port can restart the IUT */
     const uint16_t *devices;         /* NULL: as GET_DEVICES tells */

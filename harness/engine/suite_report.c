@@ -105,10 +105,13 @@ static void add_finding(struct pl_suite *suite, enum pl_finding_kind kind,
     f->scenario = suite->current ? suite->current->name : NULL;
     f->parameters = pl_suite_text(suite, suite->where);
     f->text = pl_suite_text(suite, text);
-    snprintf(command, sizeof(command), "%s%s%s --seed %llu",
-             suite->options->repeat ? suite->options->repeat : "plumbline test",
-             f->scenario ? " --select " : "", f->scenario ? f->scenario : "",
-             (unsigned long long)suite->options->seed);
+    if (suite->options->repeat_whole)
+        snprintf(command, sizeof(command), "%s", suite->options->repeat);
+    else
+        snprintf(command, sizeof(command), "%s%s%s --seed %llu",
+                 suite->options->repeat ? suite->options->repeat : "plumbline test",
+                 f->scenario ? " --select " : "", f->scenario ? f->scenario : "",
+                 (unsigned long long)suite->options->seed);
     f->repeat = pl_suite_text(suite, command);
     copy_messages(suite, f);
 }
@@ -136,8 +139,11 @@ void pl_suite_clause_failed(void *opaque, size_t clause, const char *text)
 void pl_suite_iut_finding(void *opaque, enum pl_finding_kind kind, const char *text)
 {
     struct pl_suite *suite = opaque;
+    char line[PL_NOTE_MAX];
     suite->failed_now = true;
     add_finding(suite, kind, NULL, text);
+    snprintf(line, sizeof(line), "finding %s %s", pl_finding_kind_name(kind), text);
+    pl_suite_record_note(suite, line);
 }
 
 static bool in_list(const char *const *list, const char *id)
@@ -235,9 +241,22 @@ static const char *why_not(const struct pl_suite *suite, bool *conforms)
     return NULL;
 }
 
+/* Findings about a message that was missing at first and answered later belong to another clause. */
+static void relabel(void *opaque, const char *message, size_t from, size_t to)
+{
+    struct pl_suite *suite = opaque;
+    for (size_t i = 0; i < suite->n_findings; i++) {
+        struct pl_finding *f = &suite->findings[i];
+        if (f->clause == &suite->clause_results[from] &&
+            strncmp(f->text, message, strlen(message)) == 0 && f->text[strlen(message)] == ' ')
+            f->clause = &suite->clause_results[to];
+    }
+}
+
 void pl_suite_conclude(struct pl_suite *suite)
 {
     struct pl_report *report = &suite->report;
+    pl_oracle_conclude(suite->oracle, relabel);
     for (size_t i = 0; i < report->n_clauses; i++)
         judge_clause(suite, i);
     keep_role(suite);

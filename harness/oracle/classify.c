@@ -51,6 +51,12 @@ static bool in_config(const struct pl_track *t, const struct pl_msg *req)
            req->f[PL_F_offset] + req->f[PL_F_length] <= t->info.f[PL_F_config_size];
 }
 
+/* Asks for bytes that are not there: a made-up answer is the one thing that is not legal. */
+static bool beyond_config(const struct pl_track *t, const struct pl_msg *req)
+{
+    return t->info.kind != PL_NONE && req->f[PL_F_length] && !in_config(t, req);
+}
+
 /* Is the driver allowed to send this now? Where it is not, an answer is not owed. */
 static bool allowed_now(const struct pl_track *t, const struct pl_msg *req)
 {
@@ -161,6 +167,8 @@ enum pl_owed pl_classify(struct pl_oracle *o, struct pl_track *t, const struct p
         return PL_MUST_DISCARD;
     if (foreign || !t)
         return PL_MAY_ANSWER;
+    if (req->kind == PL_GET_CONFIG && req->form == PL_FORM_OK && beyond_config(t, req))
+        return PL_MUST_DISCARD;
     if (!valid_content(o, t, req) || !allowed_now(t, req))
         return PL_MAY_ANSWER;
     if (!o->numbers && t->info.kind == PL_NONE && !pl_status_all(&t->status, 0))

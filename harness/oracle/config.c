@@ -1,27 +1,35 @@
 /* The configuration space: bytes as last seen, the generation, and the events that report changes.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "oracle/private.h"
 
-enum { READ = 1, WRITTEN = 2, CONFIG_CAP = 1 << 16, STALE_SURE = 3 };
+enum { READ = 1, WRITTEN = 2, CONFIG_CAP = 1 << 16, STALE_SURE = 3, EVENT_SURE = 2 };
+
+/* Make one of the byte arrays as large as the configuration space; new bytes are zero. */
+static bool grow(uint8_t **bytes, uint32_t from, uint32_t to)
+{
+    uint8_t *grown = realloc(*bytes, to);
+    if (!grown)
+        return false;
+    memset(grown + from, 0, to - from);
+    *bytes = grown;
+    return true;
+}
 
 void pl_config_size(struct pl_track *t, uint32_t size)
 {
     uint32_t cap = size < CONFIG_CAP ? size : CONFIG_CAP;
     if (cap <= t->config_cap)
         return;
-    uint8_t *bytes = realloc(t->config, cap);
-    if (bytes)
-        t->config = bytes;
-    uint8_t *known = realloc(t->config_known, cap);
-    if (known)
-        t->config_known = known;
-    if (!bytes || !known)
-        return;
-    memset(t->config_known + t->config_cap, 0, cap - t->config_cap);
+    uint8_t **all[] = {&t->config,      &t->config_known, &t->first,
+                       &t->first_known, &t->frozen,       &t->frozen_known};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (!grow(all[i], t->config_cap, cap))
+            return;
     t->config_cap = cap;
 }
 
@@ -36,8 +44,9 @@ void pl_config_forget(struct pl_track *t)
     forget_bytes(t);
     t->gen_known = false;
     t->n_history = 0;
-    t->change_pending = t->change_unread = t->event_stale = false;
-    t->event_gen_known = false;
+    t->change_pending = t->change_unread = t->event_stale = t->event_unread = false;
+    t->event_wrong = 0;
+    t->first_valid = t->frozen_valid = t->suspect = false;
     t->write_known[0] = t->write_known[1] = false;
     t->wrote = t->after_write = false;
 }
@@ -65,15 +74,44 @@ static void judge_history(struct pl_oracle *o, struct pl_track *t, uint32_t gen,
     enum pl_predicate own = kind == PL_GET_CONFIG ? PL_P_gen_get : PL_P_gen_set;
     if (t->n_history == 3 && t->history[0] == gen && t->history[1] != gen) {
         enum pl_kind middle = t->history_kind[1];
+        enum pl_predicate whose = middle == PL_GET_CONFIG   ? PL_P_gen_get
+                                  : middle == PL_SET_CONFIG ? PL_P_gen_set
+                                                            : PL_P_gen_event;
         const char *form = "%s carried generation 0x%" PRIx32 ", but it is 0x%" PRIx32
                            " before and after with no change in between";
-        pl_broken(o, middle == PL_GET_CONFIG ? PL_P_gen_get : PL_P_gen_set, form,
-                  pl_kind_names[middle], t->history[1], gen);
-        pl_broken(o, PL_P_gen_current, form, pl_kind_names[middle], t->history[1], gen);
+        pl_broken(o, whose, form, pl_kind_names[middle], t->history[1], gen);
+        if (whose != PL_P_gen_event)
+            pl_broken(o, PL_P_gen_current, form, pl_kind_names[middle], t->history[1], gen);
         return;
     }
-    pl_held(o, own);
+    if (kind != PL_EVENT_CONFIG)
+        pl_held(o, own);
     pl_held(o, PL_P_gen_current);
+}
+
+/*
+ * Reads that contradict the event before them, again and again, while the event's value stands
+ * still and the real one moves (or the other way round): the event does not carry the current one.
+ */
+static void judge_event_read(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
+{
+    if (!t->event_unread)
+        return;
+    t->event_unread = false;
+    if (t->event_gen == gen) {
+        t->event_wrong = 0;
+        pl_held(o, PL_P_gen_event);
+        return;
+    }
+    bool moved = t->event_wrong && gen != t->event_wrong_gen;
+    t->event_wrong_gen = gen;
+    if (++t->event_wrong < EVENT_SURE || !moved)
+        return;
+    t->event_wrong = 0;
+    pl_broken(o, PL_P_gen_event,
+              "EVENT_CONFIG says generation 0x%" PRIx32 ", the next read 0x%" PRIx32
+              ", as different as each time before",
+              t->event_gen, gen);
 }
 
 /*
@@ -159,6 +197,91 @@ static void judge_change(struct pl_oracle *o, struct pl_track *t, const struct p
     }
 }
 
+/* --- the first version since the reset: its generation belongs to it alone --- */
+
+static void judge_first(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp)
+{
+    uint64_t offset = resp->f[PL_F_offset];
+    uint32_t gen = (uint32_t)resp->f[PL_F_generation];
+    if (!t->first_valid) {
+        t->first_valid = true;
+        t->first_gen = gen;
+        memset(t->first_known, 0, t->config_cap);
+    }
+    for (uint32_t i = 0; gen == t->first_gen && i < resp->data_len && offset + i < t->config_cap;
+         i++) {
+        uint64_t at = offset + i;
+        if (t->first_known[at] && t->first[at] != resp->data[i] &&
+            !pl_type_opaque(t->info.f[PL_F_device_id], at)) {
+            pl_broken(o, PL_P_gen_changes,
+                      "generation 0x%" PRIx32 " is back, but byte %" PRIu64
+                      " reads 0x%02x where it read 0x%02x then",
+                      gen, at, resp->data[i], t->first[at]);
+            t->first_valid = false;
+            return;
+        }
+        t->first[at] = resp->data[i];
+        t->first_known[at] = 1;
+    }
+}
+
+/* --- writes that must not change anything --- */
+
+void pl_config_freeze(struct pl_track *t, const struct pl_msg *req, enum pl_predicate blame)
+{
+    if (t->resetting || t->frozen_valid || !t->gen_known)
+        return;
+    for (uint32_t i = 0; i < t->config_cap; i++) {
+        t->frozen[i] = t->config[i];
+        t->frozen_known[i] = t->config_known[i];
+    }
+    t->frozen_valid = true;
+    t->frozen_by = blame;
+    t->frozen_write_only = blame != PL_P_config_noop;
+    t->frozen_offset = (uint32_t)req->f[PL_F_offset];
+    t->frozen_len = req->data_len < sizeof(t->frozen_data) ? req->data_len : sizeof(t->frozen_data);
+    if (t->frozen_len)
+        memcpy(t->frozen_data, req->data, t->frozen_len);
+}
+
+/* Byte `at` now reads `now`: did the write that was refused or empty do that? */
+static bool thawed(const struct pl_track *t, uint64_t at, uint8_t now)
+{
+    if (!t->frozen_known[at] || t->frozen[at] == now ||
+        pl_type_opaque(t->info.f[PL_F_device_id], at))
+        return false;
+    uint64_t i = at - t->frozen_offset;
+    return !t->frozen_write_only || (i < t->frozen_len && t->frozen_data[i] == now);
+}
+
+static void check_frozen(struct pl_track *t, const struct pl_msg *resp)
+{
+    uint64_t offset = resp->f[PL_F_offset];
+    if (!t->frozen_valid || t->suspect)
+        return;
+    for (uint32_t i = 0; i < resp->data_len && offset + i < t->config_cap; i++) {
+        if (!thawed(t, offset + i, resp->data[i]))
+            continue;
+        t->suspect = true;
+        snprintf(t->suspect_text, sizeof(t->suspect_text),
+                 "byte %" PRIu64
+                 " read 0x%02x before a SET_CONFIG that changes nothing, and 0x%02x "
+                 "after it, and no event tells of a change",
+                 offset + i, t->frozen[offset + i], resp->data[i]);
+    }
+    t->frozen_valid = false;
+}
+
+void pl_config_settle(struct pl_oracle *o, struct pl_track *t)
+{
+    if (!t->suspect)
+        return;
+    t->suspect = false;
+    pl_broken(o, t->frozen_by, "%s", t->suspect_text);
+    if (t->frozen_by == PL_P_config_whole && o->strict)
+        pl_broken(o, PL_P_config_strict, "%s", t->suspect_text);
+}
+
 /* Bytes against what they were at the same generation. */
 static void judge_bytes(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp)
 {
@@ -212,7 +335,10 @@ void pl_config_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg
     judge_history(o, t, gen, PL_GET_CONFIG);
     judge_write_generation(o, t, gen);
     judge_event_generation(o, t, gen);
+    judge_event_read(o, t, gen);
     judge_change(o, t, resp);
+    check_frozen(t, resp);
+    judge_first(o, t, resp);
     note_generation(o, t, gen);
     judge_bytes(o, t, resp);
     learn_bytes(t, resp->f[PL_F_offset], resp->data, resp->data_len, READ);
@@ -285,6 +411,9 @@ static bool alters(const struct pl_track *t, const struct pl_msg *req)
 static void apply_write(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
                         const struct pl_msg *resp)
 {
+    t->frozen_valid = false;
+    for (uint32_t i = 0; i < req->data_len && req->f[PL_F_offset] + i < t->config_cap; i++)
+        t->first_known[req->f[PL_F_offset] + i] = 0;
     if (alters(t, req)) {
         t->wrote = true;
         t->wrote_offset = (uint32_t)req->f[PL_F_offset];
@@ -315,6 +444,8 @@ void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
         else
             judge_baseline(o, t, req, applied);
     }
+    if (!applied && (req->form == PL_FORM_OK))
+        pl_config_freeze(t, req, nonzero ? PL_P_config_whole : PL_P_config_noop);
     if (applied && t->gen_known && gen != t->gen)
         t->n_history = 0; /* the write itself may have changed it, and changed it back */
     judge_history(o, t, gen, PL_SET_CONFIG);
@@ -328,8 +459,9 @@ void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
 
 /* --- EVENT_CONFIG --- */
 
-static bool waiting_for(const struct pl_oracle *o, const struct pl_track *t, enum pl_kind kind,
-                        bool *mismatch)
+/* A request of this kind under way; `mismatch`: with another generation than the current. */
+static const struct pl_msg *waiting_for(const struct pl_oracle *o, const struct pl_track *t,
+                                        enum pl_kind kind, bool *mismatch)
 {
     for (unsigned i = 0; i < PL_SLOTS; i++) {
         const struct pl_slot *slot = &o->slots[i];
@@ -338,7 +470,22 @@ static bool waiting_for(const struct pl_oracle *o, const struct pl_track *t, enu
             continue;
         if (mismatch)
             *mismatch = t->gen_known && slot->req.f[PL_F_generation] != t->gen;
-        return true;
+        return &slot->req;
+    }
+    return NULL;
+}
+
+/* Is something under way that had to be discarded, and may have caused this instead? */
+static bool discard_waiting(struct pl_oracle *o, struct pl_track *t)
+{
+    for (unsigned i = 0; i < PL_SLOTS; i++) {
+        enum pl_predicate p;
+        const struct pl_slot *slot = &o->slots[i];
+        if (slot->state == PL_SLOT_WAITING && slot->req.form != PL_FORM_RUNT && !slot->req.bus &&
+            slot->req.dev_num == t->dev_num &&
+            pl_classify(o, t, &slot->req, &p) == PL_MUST_DISCARD &&
+            slot->req.kind != PL_EVENT_AVAIL)
+            return true;
     }
     return false;
 }
@@ -369,19 +516,22 @@ static bool reports_own_write(const struct pl_oracle *o, const struct pl_track *
 {
     uint64_t first = ev->f[PL_F_offset], end = first + ev->f[PL_F_length];
     bool mismatch = false;
-    if (waiting_for(o, t, PL_SET_CONFIG, &mismatch) && !(o->strict && mismatch))
+    const struct pl_msg *write = waiting_for(o, t, PL_SET_CONFIG, &mismatch);
+    if (write && !(o->strict && mismatch) && write->data_len && alters(t, write))
         return true;
     return t->wrote && (end == first || (first < (uint64_t)t->wrote_offset + t->wrote_len &&
                                          end > t->wrote_offset));
 }
 
-static void blame_spurious(struct pl_oracle *o, const struct pl_track *t)
+static void blame_spurious(struct pl_oracle *o, struct pl_track *t)
 {
     bool mismatch = false;
-    bool waiting_config = waiting_for(o, t, PL_SET_CONFIG, &mismatch);
-    bool waiting_status = waiting_for(o, t, PL_SET_DEVICE_STATUS, NULL);
+    bool waiting_config = waiting_for(o, t, PL_SET_CONFIG, &mismatch) != NULL;
+    bool waiting_status = waiting_for(o, t, PL_SET_DEVICE_STATUS, NULL) != NULL;
     const char *what = "EVENT_CONFIG with neither a new status nor a new generation";
-    if (waiting_status || (!waiting_config && t->last_kind == PL_SET_DEVICE_STATUS)) {
+    if (!waiting_status && discard_waiting(o, t)) {
+        pl_broken(o, PL_P_discarded, "%s follows a message that had to be discarded", what);
+    } else if (waiting_status || (!waiting_config && t->last_kind == PL_SET_DEVICE_STATUS)) {
         pl_broken(o, PL_P_status_event, "%s follows a status write of the driver", what);
         pl_broken(o, PL_P_event_status_origin, "%s follows a status write of the driver", what);
     } else if ((waiting_config && mismatch) ||
@@ -393,12 +543,29 @@ static void blame_spurious(struct pl_oracle *o, const struct pl_track *t)
     }
 }
 
+/* What of the change is still to be reported once this event is counted? */
+static bool change_covered(struct pl_track *t, const struct pl_msg *ev)
+{
+    uint64_t first = ev->f[PL_F_offset], end = first + ev->f[PL_F_length];
+    bool left = false;
+    for (uint32_t i = 0; i < t->change_len; i++) {
+        uint64_t at = (uint64_t)t->change_offset + i;
+        bool same = at - first >= ev->data_len || ev->data[at - first] == t->change_bytes[i];
+        if (end == first || (at >= first && at < end && same))
+            t->change_left[i] = 0;
+        left |= t->change_left[i];
+    }
+    return !left;
+}
+
 /* A change that control asked for is being reported. */
 static void report_change(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *ev)
 {
     uint32_t gen = (uint32_t)ev->f[PL_F_generation];
-    pl_held(o, PL_P_config_reported);
-    t->change_pending = false;
+    if (change_covered(t, ev)) {
+        pl_held(o, PL_P_config_reported);
+        t->change_pending = false;
+    }
     if (t->change_real && t->change_before_known) {
         t->event_stale = gen == t->gen_before;
         if (!t->event_stale)
@@ -451,7 +618,13 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     for (unsigned i = 0; i < t->status.n; i++)
         t->status.v[i] |= status & (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
 learn:
-    t->n_history = 0;
+    t->frozen_valid = t->suspect = false;
+    t->event_unread = true;
+    t->event_gen = gen;
+    if (!ev->f[PL_F_length] && !ev->data_len && !t->resetting)
+        judge_history(o, t, gen, PL_EVENT_CONFIG);
+    else
+        t->n_history = 0;
     t->after_write = t->gen_known = false;
     t->wrote = false;
     note_generation(o, t, gen);

@@ -125,6 +125,11 @@ static void pass_over(struct pl_oracle *o, struct pl_slot *slot)
     slot->owed = pl_classify(o, t, &slot->req, &slot->owed_by);
     if (slot->owed == PL_MUST_DISCARD) {
         slot->state = PL_SLOT_GHOST;
+        if (t) {
+            t->discard_seq = ++t->seq;
+            if (slot->req.kind == PL_SET_CONFIG)
+                pl_config_freeze(t, &slot->req, PL_P_discarded);
+        }
         pl_held(o, PL_P_discarded);
         if (slot->req.form == PL_FORM_UNKNOWN)
             pl_held(o, PL_P_unsupported);
@@ -202,8 +207,18 @@ static bool echo_swapped(const struct pl_spec *spec, const struct pl_msg *req,
     return false;
 }
 
-static bool big_endian(const struct pl_oracle *o, const struct pl_msg *req,
-                       const struct pl_msg *resp)
+/* A status that is only right when its bytes are turned round, and that nobody wrote. */
+static bool status_swapped(const struct pl_track *t, const struct pl_msg *req,
+                           const struct pl_msg *resp)
+{
+    uint64_t got = resp->f[PL_F_status];
+    if (!swapped_above(got, UINT8_MAX) || (t && pl_status_has(&t->status, (uint32_t)got)))
+        return false;
+    return req->kind != PL_SET_DEVICE_STATUS || swapped(got, req->f[PL_F_status], 4);
+}
+
+static bool big_endian(const struct pl_oracle *o, const struct pl_track *t,
+                       const struct pl_msg *req, const struct pl_msg *resp)
 {
     if (swapped(resp->msg_size, resp->size, o->spec->header.msg_size.width))
         return true;
@@ -216,7 +231,7 @@ static bool big_endian(const struct pl_oracle *o, const struct pl_msg *req,
                swapped_above(resp->f[PL_F_device_id], UINT16_MAX);
     case PL_GET_DEVICE_STATUS:
     case PL_SET_DEVICE_STATUS:
-        return swapped_above(resp->f[PL_F_status], UINT8_MAX);
+        return status_swapped(t, req, resp);
     case PL_GET_VQUEUE:
         return swapped_above(resp->f[PL_F_max_size], PL_C_QUEUE_SIZE_MAX);
     case PL_GET_DEVICE_FEATURES:
@@ -228,9 +243,10 @@ static bool big_endian(const struct pl_oracle *o, const struct pl_msg *req,
     }
 }
 
-static bool judge_endian(struct pl_oracle *o, const struct pl_msg *req, const struct pl_msg *resp)
+static bool judge_endian(struct pl_oracle *o, const struct pl_track *t, const struct pl_msg *req,
+                         const struct pl_msg *resp)
 {
-    if (!big_endian(o, req, resp)) {
+    if (!big_endian(o, t, req, resp)) {
         pl_held(o, PL_P_little_endian);
         return true;
     }
@@ -251,14 +267,27 @@ static void facts_of(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     f->queue_absent = t && req && req->kind == PL_GET_VQUEUE &&
                       pl_queue_absent(t, (uint32_t)req->f[PL_F_index]) &&
                       req->f[PL_F_index] >= t->info.f[PL_F_max_virtqueues];
-    f->no_shm = t && t->info.kind != PL_NONE && pl_type_no_shm(t->info.f[PL_F_device_id]);
     f->applied = req && resp->kind == PL_SET_CONFIG && resp->f[PL_F_length] &&
                  resp->f[PL_F_length] == req->f[PL_F_length];
 }
 
 /* --- responses --- */
 
-static void judge_answered(struct pl_oracle *o, const struct pl_slot *slot)
+/* A write beyond the configuration space cannot have been applied whole. */
+static void judge_beyond(struct pl_oracle *o, const struct pl_slot *slot, const struct pl_msg *resp)
+{
+    const struct pl_track *t = pl_track_get(o, slot->req.dev_num);
+    uint64_t end = slot->req.f[PL_F_offset] + slot->req.f[PL_F_length];
+    if (!resp || !t || t->info.kind == PL_NONE || end <= t->info.f[PL_F_config_size] ||
+        !resp->f[PL_F_length] || !slot->req.f[PL_F_length])
+        return;
+    pl_broken(o, PL_P_config_whole,
+              "a write up to byte %" PRIu64 " of %" PRIu64 " was answered as applied", end,
+              t->info.f[PL_F_config_size]);
+}
+
+static void judge_answered(struct pl_oracle *o, const struct pl_slot *slot,
+                           const struct pl_msg *resp)
 {
     if (slot->owed == PL_MUST_DISCARD) {
         pl_broken(o, PL_P_discarded, "%s is malformed or unsupported, and was answered",
@@ -269,6 +298,8 @@ static void judge_answered(struct pl_oracle *o, const struct pl_slot *slot)
                       slot->req.msg_id);
         return;
     }
+    if (slot->owed == PL_MAY_ANSWER && slot->req.kind == PL_SET_CONFIG)
+        judge_beyond(o, slot, resp);
     if (slot->owed != PL_MUST_ANSWER)
         return;
     pl_held(o, PL_P_response_once);
@@ -301,7 +332,7 @@ static void answer(struct pl_oracle *o, struct pl_slot *slot, const struct pl_ms
     o->out_of_order = !late && earlier_late(o, slot);
     if (!late)
         slot->owed = pl_classify(o, t, &slot->req, &slot->owed_by);
-    judge_answered(o, slot);
+    judge_answered(o, slot, resp);
     if (resp->kind != PL_NONE)
         o->answered[resp->kind] = true;
     if (t && foreign_number(o, slot->req.dev_num))
@@ -311,7 +342,7 @@ static void answer(struct pl_oracle *o, struct pl_slot *slot, const struct pl_ms
     facts_of(o, t, &slot->req, resp, &f);
     if (bus) {
         pl_run_rules(o, &f, false);
-    } else if (judge_endian(o, &slot->req, resp)) {
+    } else if (judge_endian(o, t, &slot->req, resp)) {
         pl_run_rules(o, &f, false);
         bool whole =
             resp->form == PL_FORM_OK || resp->form == PL_FORM_LONG || resp->form == PL_FORM_SIZE;
@@ -369,7 +400,9 @@ static void answered_again(struct pl_oracle *o, struct pl_slot *slot)
         pl_broken(o, PL_P_response_once, "a second response to %s with token %u",
                   slot->req.def ? slot->req.def->name : "an unknown message", slot->req.token);
     else if (slot->owed == PL_MUST_DISCARD)
-        judge_answered(o, slot);
+        judge_answered(o, slot, NULL);
+    else if (slot->owed == PL_MUST_ANSWER)
+        o->answered[slot->req.kind] = true; /* it was given up already */
     else if (!slot->req.bus && slot->req.form != PL_FORM_RUNT)
         pl_track_forget(pl_track_get(o, slot->req.dev_num)); /* legal, and its effect is open */
     slot->state = PL_SLOT_DONE;
@@ -418,10 +451,25 @@ static void responded(struct pl_oracle *o, const struct pl_msg *m)
 
 /* --- what the device starts --- */
 
+/* A generation that is one of a few small steps from the known one only when turned round. */
+static bool event_swapped(const struct pl_track *t, const struct pl_msg *ev)
+{
+    uint64_t gen = ev->f[PL_F_generation], turned = __builtin_bswap32((uint32_t)gen);
+    if (t->info.kind != PL_NONE && ev->f[PL_F_length] > t->info.f[PL_F_config_size] &&
+        swapped_above(ev->f[PL_F_length], t->info.f[PL_F_config_size]))
+        return true;
+    if (swapped_above(ev->f[PL_F_device_status], UINT8_MAX) && !t->status.any &&
+        !pl_status_has(&t->status, (uint32_t)ev->f[PL_F_device_status]))
+        return true;
+    uint64_t before = t->change_pending && t->change_before_known ? t->gen_before : t->gen;
+    bool known = t->gen_known || (t->change_pending && t->change_before_known);
+    return known && gen > UINT16_MAX && before <= UINT16_MAX && turned - before <= 2;
+}
+
 static void started(struct pl_oracle *o, const struct pl_msg *m)
 {
     unsigned how = 0;
-    struct pl_slot *slot = m->event ? NULL : find_slot(o, m, &how);
+    struct pl_slot *slot = m->event || m->bus ? NULL : find_slot(o, m, &how);
     if (slot && how == 2 && slot->state != PL_SLOT_DONE) {
         misfit(o, slot, m, how);
         pass_over_before(o, slot->seq + 1, &slot->req);
@@ -452,6 +500,18 @@ static void started(struct pl_oracle *o, const struct pl_msg *m)
                   m->def->name);
         return;
     }
+    if (m->kind == PL_EVENT_CONFIG && event_swapped(t, m)) {
+        pl_broken(o, PL_P_little_endian, "%s: a field is right only when read as big-endian",
+                  m->def->name);
+        return;
+    }
+    if (o->spec->header.token.width) {
+        if (m->token == 0)
+            pl_held(o, PL_P_event_token);
+        else
+            pl_broken(o, PL_P_event_token, "an event has no use for a token, and carries %u",
+                      m->token);
+    }
     pl_run_rules(o, &f, true);
     if (t && m->kind == PL_EVENT_CONFIG && m->form == PL_FORM_OK)
         pl_config_event(o, t, m);
@@ -480,11 +540,21 @@ void pl_oracle_received(struct pl_oracle *o, const void *bytes, size_t size)
 
 /* --- the end of waiting --- */
 
+/* A kind that was never answered is not implemented, as far as can be told by now. */
 static void missing(struct pl_oracle *o, struct pl_slot *slot)
 {
-    bool ever = o->answered[slot->req.kind];
-    pl_broken(o, ever ? slot->owed_by : PL_P_implemented, "%s (token %u) was not answered",
-              slot->req.def->name, slot->req.token);
+    enum pl_kind kind = slot->req.kind;
+    const char *form = "%s (token %u) was not answered";
+    slot->state = PL_SLOT_GHOST;
+    if (!o->answered[kind]) {
+        if (!o->missed[kind]++)
+            o->missed_by[kind] = slot->owed_by;
+        pl_broken(o, PL_P_implemented, form, slot->req.def->name, slot->req.token);
+        return;
+    }
+    pl_broken(o, PL_P_response_once, form, slot->req.def->name, slot->req.token);
+    if (slot->owed_by != PL_P_response_once)
+        pl_broken(o, slot->owed_by, form, slot->req.def->name, slot->req.token);
 }
 
 void pl_oracle_settle(struct pl_oracle *o)
@@ -493,10 +563,8 @@ void pl_oracle_settle(struct pl_oracle *o)
         struct pl_slot *slot = &o->slots[(o->next_slot + k) % PL_SLOTS];
         if (slot->state == PL_SLOT_WAITING)
             pass_over(o, slot);
-        if (slot->state == PL_SLOT_LATE) {
+        if (slot->state == PL_SLOT_LATE)
             missing(o, slot);
-            slot->state = PL_SLOT_DONE;
-        }
     }
     for (unsigned i = 0; i < o->n_tracks; i++) {
         struct pl_track *t = o->tracks[i];
@@ -506,6 +574,7 @@ void pl_oracle_settle(struct pl_oracle *o)
                       " of its configuration and sent no EVENT_CONFIG",
                       t->change_len, t->change_offset);
         t->change_pending = false;
+        pl_config_settle(o, t);
     }
 }
 

@@ -84,15 +84,27 @@ void pl_features_written(struct pl_track *t, const struct pl_msg *req, bool cert
         t->selected_known |= UINT64_C(1) << (first + i);
         t->last_block = (uint32_t)(first + i);
     }
+    t->way = (t->way ^ (uint32_t)first) * 16777619u;
+    t->way = (t->way ^ n) * 16777619u;
+    for (uint32_t i = 0; i < n; i++)
+        t->way = (t->way ^ block_at(req, i)) * 16777619u;
     for (uint32_t i = 0; i < n; i++)
         if (first + i >= PL_BLOCKS && block_at(req, i))
             t->selection_odd = true;
 }
 
+/* The bits that a block offers, all of them where that is not known. */
+static uint32_t offered(const struct pl_track *t, unsigned block)
+{
+    if (t->info.kind != PL_NONE && block >= t->info.f[PL_F_num_feature_blocks])
+        return 0;
+    return t->offered_known >> block & 1 ? t->offered[block] : UINT32_MAX;
+}
+
 bool pl_features_unoffered(const struct pl_track *t)
 {
     for (unsigned i = 0; i < PL_BLOCKS; i++)
-        if ((t->offered_known >> i & 1) && (t->selected[i] & ~t->offered[i]))
+        if (t->selected[i] & ~offered(t, i))
             return true;
     return false;
 }
@@ -104,14 +116,14 @@ static struct pl_order *order_of(struct pl_track *t)
             return NULL;
     for (unsigned i = 0; i < t->n_orders; i++)
         if (!memcmp(t->orders[i].selection, t->selected, sizeof(t->orders[i].selection)) &&
-            t->orders[i].last_block == t->last_block)
+            t->orders[i].way == t->way)
             return &t->orders[i];
     if (t->n_orders == PL_ORDERS)
         return NULL;
     struct pl_order *order = &t->orders[t->n_orders++];
     memset(order, 0, sizeof(*order));
     memcpy(order->selection, t->selected, sizeof(order->selection));
-    order->last_block = t->last_block;
+    order->way = t->way;
     return order;
 }
 
@@ -132,8 +144,7 @@ static bool depends_on_order(const struct pl_track *t, const struct pl_order *or
 
 static bool last_block_bad(const struct pl_track *t)
 {
-    uint32_t b = t->last_block;
-    return (t->offered_known >> b & 1) && (t->selected[b] & ~t->offered[b]);
+    return (t->selected[t->last_block] & ~offered(t, t->last_block)) != 0;
 }
 
 void pl_features_decided(struct pl_oracle *o, struct pl_track *t, bool taken)
@@ -144,10 +155,9 @@ void pl_features_decided(struct pl_oracle *o, struct pl_track *t, bool taken)
         order->refused += !taken;
         if (depends_on_order(t, order))
             pl_broken(o, PL_P_features_scoped,
-                      "the same driver features are %s where block %" PRIu32
-                      " was written last, and %s where another was",
-                      taken ? "accepted" : "refused", t->last_block,
-                      taken ? "refused" : "accepted");
+                      "the same driver features are always %s when written this way, and always %s "
+                      "when written in other requests",
+                      taken ? "accepted" : "refused", taken ? "refused" : "accepted");
         else
             pl_held(o, PL_P_features_scoped);
     }

@@ -60,6 +60,11 @@ static void free_tracks(struct pl_oracle *o)
         free(t->config);
         free(t->config_known);
         free(t->change_bytes);
+        free(t->change_left);
+        free(t->first);
+        free(t->first_known);
+        free(t->frozen);
+        free(t->frozen_known);
         free(t);
     }
     o->n_tracks = 0;
@@ -112,6 +117,9 @@ void pl_track_reset(struct pl_track *t)
     t->selected_known = 0;
     t->selection_odd = false;
     t->last_block = 0;
+    t->way = 2166136261u;
+    t->had_needs_reset = false;
+    t->agreed_seq = t->seq + 1;
     t->ring_reset = PL_NO;
     t->other_kind = PL_NONE;
     for (unsigned i = 0; i < t->n_queues; i++)
@@ -141,9 +149,13 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
         return;
     if (size > t->change_cap) {
         uint8_t *copy = realloc(t->change_bytes, size);
-        if (!copy)
+        if (copy)
+            t->change_bytes = copy;
+        uint8_t *left = realloc(t->change_left, size);
+        if (left)
+            t->change_left = left;
+        if (!copy || !left)
             return;
-        t->change_bytes = copy;
         t->change_cap = (uint32_t)size;
     }
     const struct pl_message_def *event = pl_spec_message(o->spec, PL_EVENT_CONFIG);
@@ -151,9 +163,11 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
     t->change_offset = offset;
     t->change_len = (uint32_t)size;
     t->change_real = false;
-    for (uint32_t i = 0; i < size && offset + i < t->config_cap; i++)
-        t->change_real |=
-            t->config_known[offset + i] && t->config[offset + i] != t->change_bytes[i];
+    for (uint32_t i = 0; i < size; i++) {
+        t->change_left[i] = offset + i < t->config_cap && t->config_known[offset + i] &&
+                            t->config[offset + i] != t->change_bytes[i];
+        t->change_real |= t->change_left[i];
+    }
     t->change_large =
         event && (size_t)o->spec->header.size + event->request->size + size > o->max_msg_size;
     t->change_pending = t->change_real && pl_status_never(&t->status, 0) && !t->resetting &&
@@ -164,6 +178,7 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
     t->n_history = 0;
     t->gen_known = false;
     t->after_write = false;
+    t->frozen_valid = t->suspect = t->event_unread = false;
     for (uint32_t i = 0; i < t->config_cap; i++)
         t->config_known[i] = 0;
 }
@@ -201,7 +216,7 @@ void pl_oracle_reset_stuck(struct pl_oracle *o, uint16_t dev_num)
 void pl_oracle_devices(struct pl_oracle *o, const uint16_t *numbers, size_t n)
 {
     free(o->numbers);
-    o->numbers = malloc((n ? n : 1) * sizeof(*numbers));
+    o->numbers = n ? malloc(n * sizeof(*numbers)) : NULL;
     o->n_numbers = o->numbers ? n : 0;
     if (o->numbers && n)
         memcpy(o->numbers, numbers, n * sizeof(*numbers));
@@ -213,6 +228,31 @@ unsigned pl_oracle_events_owed(const struct pl_oracle *o)
     for (unsigned i = 0; i < o->n_tracks; i++)
         n += o->tracks[i]->change_pending;
     return n;
+}
+
+static void relabel_kind(struct pl_oracle *o, enum pl_kind kind,
+                         void (*relabel)(void *, const char *, size_t, size_t))
+{
+    const uint16_t *from = o->clauses->by_predicate[PL_P_implemented];
+    const uint16_t *to = o->clauses->by_predicate[o->missed_by[kind]];
+    if (*from == UINT16_MAX || *to == UINT16_MAX)
+        return;
+    o->states[*from].failed -= o->missed[kind];
+    o->states[*from].applied -= o->missed[kind];
+    o->states[*to].failed += o->missed[kind];
+    o->states[*to].applied += o->missed[kind];
+    if (relabel)
+        relabel(o->opaque, pl_kind_names[kind], *from, *to);
+}
+
+void pl_oracle_conclude(struct pl_oracle *o,
+                        void (*relabel)(void *opaque, const char *message, size_t from, size_t to))
+{
+    for (int kind = 0; kind < PL_KIND_COUNT; kind++) {
+        if (o->missed[kind] && o->answered[kind])
+            relabel_kind(o, (enum pl_kind)kind, relabel);
+        o->missed[kind] = 0;
+    }
 }
 
 const struct pl_clause_state *pl_oracle_clause(const struct pl_oracle *o, size_t clause)

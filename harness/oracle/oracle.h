@@ -73,6 +73,13 @@ void pl_oracle_reset_stuck(struct pl_oracle *oracle, uint16_t dev_num);
 /* The device numbers that exist; without it only what answers exists. */
 void pl_oracle_devices(struct pl_oracle *oracle, const uint16_t *numbers, size_t n);
 
+/*
+ * The end of the run. A kind of message that was never answered is not implemented; where it was
+ * answered later after all, `relabel` is told which clause the earlier failures belong to.
+ */
+void pl_oracle_conclude(struct pl_oracle *oracle,
+                        void (*relabel)(void *opaque, const char *message, size_t from, size_t to));
+
 const struct pl_clause_state *pl_oracle_clause(const struct pl_oracle *oracle, size_t clause);
 
 /* What the oracle learned, for the engine's preconditions; NULL or false while unknown. */

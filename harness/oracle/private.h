@@ -22,7 +22,6 @@ struct pl_facts {
     uint32_t max_msg_size;
     bool strict;
     bool queue_absent; /* req.index is known not to be available */
-    bool no_shm;       /* the device's type has no shared memory regions */
     bool applied;      /* SET_CONFIG: answered with the request's length */
 };
 
@@ -82,6 +81,7 @@ struct pl_queue {
     struct pl_queue_set set;
     struct pl_queue_set before;  /* ahead of the last request that could change it */
     struct pl_queue_state asked; /* what the last SET_VQUEUE asked for, applied in full */
+    uint64_t seen_seq;           /* when GET_VQUEUE was last answered */
     enum pl_kind last_kind;      /* of that request; PL_NONE: none since the last agreement */
     enum pl_predicate last_predicate;
     uint64_t last_seq;
@@ -97,10 +97,10 @@ struct pl_status_set {
     uint32_t v[PL_STATUS_MAX];
 };
 
-/* How often FEATURES_OK was taken or refused for one selection, by the block written last. */
+/* How often FEATURES_OK was taken or refused for one selection, by the way it was built. */
 struct pl_order {
     uint32_t selection[4];
-    uint32_t last_block;
+    uint32_t way;
     uint32_t taken, refused;
 };
 
@@ -124,7 +124,7 @@ struct pl_track {
     uint32_t offered[PL_BLOCKS], selected[PL_BLOCKS];
     uint64_t offered_known, selected_known; /* bit masks of blocks */
     bool selection_odd;                     /* written where the outcome is not defined */
-    uint32_t last_block;
+    uint32_t last_block, way; /* the block written last; a hash of all writes since the reset */
     enum pl_tristate ring_reset;
     struct pl_order orders[PL_ORDERS];
     unsigned n_orders;
@@ -135,6 +135,9 @@ struct pl_track {
     uint64_t seq;            /* counts requests that were resolved */
     enum pl_kind other_kind; /* last queue request for an absent index */
     uint64_t other_seq;
+    uint64_t discard_seq; /* of the last request that had to be discarded; 0: none */
+    uint64_t agreed_seq;  /* when the status was last read as expected */
+    bool had_needs_reset; /* the status before the last write had the bit */
 
     uint8_t *config, *config_known; /* bytes as last seen; 1 where known, 2 where driver-written */
     uint32_t config_cap;
@@ -156,9 +159,24 @@ struct pl_track {
     uint32_t gen_before, change_offset, change_len;
     uint8_t *change_bytes;
     uint32_t change_cap;
-    bool event_stale; /* EVENT_CONFIG carried gen_before */
-    bool event_gen_known;
+    uint8_t *change_left; /* for each changed byte: no event has covered it yet */
+    bool event_stale;     /* EVENT_CONFIG carried gen_before */
+    bool event_unread;    /* EVENT_CONFIG came, and no read since: event_gen */
     uint32_t event_gen;
+    unsigned event_wrong;     /* reads in a row that contradict the event before them */
+    uint32_t event_wrong_gen; /* what that read said */
+    /* the first version that was read since the last reset, to be met again only unchanged */
+    uint8_t *first, *first_known;
+    bool first_valid;
+    uint32_t first_gen;
+    /* as of a write that must not change anything: bytes, what the write was, who is to blame */
+    uint8_t *frozen, *frozen_known;
+    bool frozen_valid, frozen_write_only;
+    enum pl_predicate frozen_by;
+    uint32_t frozen_offset, frozen_len;
+    uint8_t frozen_data[256];
+    bool suspect; /* frozen bytes changed, and no event has explained it yet */
+    char suspect_text[160];
     bool wrote; /* an applied SET_CONFIG changed bytes and may be reported */
     uint32_t wrote_offset, wrote_len;
 
@@ -202,8 +220,10 @@ struct pl_oracle {
     unsigned n_tracks;
     uint16_t *numbers; /* device numbers that exist; NULL: not known */
     size_t n_numbers;
-    bool answered[PL_KIND_COUNT]; /* in the whole run */
-    bool out_of_order;            /* the response at hand overtook an earlier one */
+    bool answered[PL_KIND_COUNT];   /* in the whole run */
+    uint64_t missed[PL_KIND_COUNT]; /* requests of a kind that had never been answered by then */
+    enum pl_predicate missed_by[PL_KIND_COUNT];
+    bool out_of_order; /* the response at hand overtook an earlier one */
 };
 
 /* --- judgement --- */
@@ -251,12 +271,15 @@ void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
                        const struct pl_msg *resp);
 void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *event);
 void pl_config_forget(struct pl_track *t);
+/* A request that must not change the configuration was met: remember what stands there now. */
+void pl_config_freeze(struct pl_track *t, const struct pl_msg *req, enum pl_predicate blame);
+/* Nothing more comes for now: what no event has explained is a failure. */
+void pl_config_settle(struct pl_oracle *o, struct pl_track *t);
 void pl_config_size(struct pl_track *t, uint32_t size);
 
 void pl_info_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp);
 
 /* Generated from models/virtio-core: does the type have shared memory; are bytes opaque. */
-bool pl_type_no_shm(uint64_t device_id);
 bool pl_type_opaque(uint64_t device_id, uint64_t offset);
 
 #endif

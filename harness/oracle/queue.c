@@ -259,7 +259,11 @@ static void blame(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
                   const struct pl_msg *resp)
 {
     struct pl_queue_state got = state_read(resp);
-    if (t->other_kind != PL_NONE && (q->last_kind == PL_NONE || t->other_seq > q->last_seq)) {
+    uint64_t own = q->last_kind == PL_NONE ? q->seen_seq : q->last_seq;
+    if (t->discard_seq > own && t->discard_seq > t->other_seq) {
+        pl_broken(o, PL_P_discarded, "a request that had to be discarded changed queue %" PRIu32,
+                  q->index);
+    } else if (t->other_kind != PL_NONE && t->other_seq > own) {
         pl_broken(o,
                   t->other_kind == PL_SET_VQUEUE ? PL_P_queue_svq_unavailable
                                                  : PL_P_queue_rvq_unavailable,
@@ -309,7 +313,7 @@ static void held_for_queue(struct pl_oracle *o, struct pl_track *t, struct pl_qu
 {
     pl_held(o, PL_P_queue_sizes);
     pl_held(o, PL_P_queue_flags);
-    if (t->other_kind != PL_NONE)
+    if (t->other_kind != PL_NONE && t->other_seq > q->seen_seq)
         pl_held(o, t->other_kind == PL_SET_VQUEUE ? PL_P_queue_svq_unavailable
                                                   : PL_P_queue_rvq_unavailable);
     if (q->last_kind == PL_NONE)
@@ -386,5 +390,5 @@ void pl_queue_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot
     q->set.n = 1;
     q->set.state[0] = seen;
     q->last_kind = PL_NONE;
-    t->other_kind = PL_NONE;
+    q->seen_seq = t->seq;
 }

@@ -102,12 +102,14 @@ static void plain_written(struct pl_oracle *o, struct pl_track *t, uint32_t s,
         judge_features(o, t, s, r);
     else if (s & FEATURES_OK)
         t->ring_reset = PL_UNSURE;
+    t->had_needs_reset = pl_status_all(&t->status, NEEDS_RESET);
     t->asked = s;
     t->told = r;
     t->told_fresh = true;
     t->told_legal = legal;
     t->written_since_reset = true;
     pl_status_one(&t->status, r);
+    t->agreed_seq = t->seq + 1;
 }
 
 void pl_status_written(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
@@ -132,6 +134,13 @@ void pl_status_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
 static void judge_mismatch(struct pl_oracle *o, struct pl_track *t, uint32_t g)
 {
     uint32_t known = t->status.v[0];
+    if (t->discard_seq > t->agreed_seq) {
+        pl_broken(o, PL_P_discarded,
+                  "a request that had to be discarded took the status from 0x%" PRIx32
+                  " to 0x%" PRIx32,
+                  known, g);
+        return;
+    }
     if (g == 0 || (t->was_reset && !t->written_since_reset)) {
         if (t->was_reset)
             pl_broken(o, PL_P_reset_early,
@@ -199,7 +208,15 @@ void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slo
         read_in_reset(o, t, g);
         return;
     }
-    if (explained(set, g)) {
+    if (t->told_fresh && t->had_needs_reset && !late && !(t->told & NEEDS_RESET) &&
+        (g & NEEDS_RESET)) {
+        pl_broken(
+            o, PL_P_status_told,
+            "DEVICE_NEEDS_RESET is set before and after SET_DEVICE_STATUS, whose answer 0x%" PRIx32
+            " does not show it",
+            t->told);
+        t->told_fresh = false;
+    } else if (explained(set, g)) {
         if (!set->any) {
             pl_held(o, PL_P_status_read);
             pl_held(o, PL_P_request_order);
@@ -219,6 +236,8 @@ void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slo
         judge_mismatch(o, t, g);
         t->told_fresh = false;
     }
-    if (!late)
+    if (!late) {
         pl_status_one(&t->status, g);
+        t->agreed_seq = t->seq + 1;
+    }
 }

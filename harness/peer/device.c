@@ -64,7 +64,7 @@ static int handle(struct pl_device_peer *peer, const void *msg, size_t size)
     return err;
 }
 
-/* What a mutant left for later is handled behind the message that came next. */
+/* What a mutant left for later is handled behind the message that came next, or when none did. */
 static int handle_deferred(struct pl_device_peer *peer)
 {
     uint8_t *copy = malloc(PL_MSG_MAX);
@@ -88,7 +88,11 @@ static int device_deliver(void *self, const void *msg, size_t size)
 static int device_poll(void *self, void *buf, size_t cap)
 {
     struct pl_device_peer *peer = self;
-    return pl_outbox_take(&peer->out, buf, cap);
+    int size = pl_outbox_take(&peer->out, buf, cap);
+    if (size != 0 || peer->deferred.head == peer->deferred.tail)
+        return size;
+    int err = handle_deferred(peer); /* no other request came behind it */
+    return err < 0 ? err : pl_outbox_take(&peer->out, buf, cap);
 }
 
 static uint64_t device_next_ms(void *self)

@@ -196,13 +196,6 @@ void pl_act_use_queue(struct pl_step *c, uint64_t index)
         c->queue = &c->dev->queues[index];
 }
 
-void pl_act_use_device(struct pl_step *c, uint64_t number)
-{
-    struct pl_device *dev = pl_device_find(c->peer, number);
-    if (dev)
-        c->dev = dev;
-}
-
 void pl_act_remember(struct pl_step *c, uint64_t value)
 {
     c->peer->memory = value;

@@ -86,7 +86,8 @@ void pl_arr_request_part(struct pl_step *c, uint64_t bytes)
 
 void pl_arr_fill(struct pl_step *c, uint64_t bytes, uint64_t value)
 {
-    memset(take(c, bytes), (int)(value & 0xff), c->reply.data_len);
+    uint8_t *out = take(c, bytes);
+    memset(out, (int)(value & 0xff), c->reply.data_len);
 }
 
 /* The bitmap of a window of device numbers, as long as the window that fits. */

@@ -54,13 +54,6 @@ bool pl_fn_config_differs(const struct pl_step *c, uint64_t offset)
     return false;
 }
 
-bool pl_fn_pending_differs(const struct pl_step *c, uint64_t offset, uint64_t length)
-{
-    if (!pl_fn_in_config(c, offset, length))
-        return false;
-    return memcmp(c->dev->config + offset, c->peer->pending + offset, (size_t)length) != 0;
-}
-
 /* Whether a reset would change a byte of the configuration space. */
 bool pl_fn_restored_differs(const struct pl_step *c)
 {

@@ -1,5 +1,6 @@
 /* Channels: whole messages over packet and byte-stream sockets, for both ends of a connection. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -32,8 +33,6 @@ int64_t pl_deadline_after(int timeout_ms, bool waited)
 {
     if (timeout_ms < 0)
         return INT64_MAX;
-    if (timeout_ms == 0)
-        return 0;
     return pl_clock_ms() + timeout_ms - (waited ? PL_CHAN_SLICE_MS : 0);
 }
 
@@ -88,6 +87,8 @@ int pl_chan_init(struct pl_chan *chan, int fd)
         return chan_fail(chan, err, "the descriptor is no socket: %s", strerror(-err));
     }
     chan->stream = type == SOCK_STREAM;
+    /* Waiting is bounded by the time limit below, and what must not wait says so in each call. */
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     struct timeval slice = {.tv_usec = PL_CHAN_SLICE_MS * 1000};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof slice);
     if (!chan->stream) {
@@ -250,7 +251,7 @@ int pl_chan_receive(struct pl_chan *chan, const struct pl_spec *spec, void *buf,
 {
     bool wait = timeout_ms < 0 || timeout_ms > PL_CHAN_SLICE_MS;
     int r = pl_chan_try(chan, spec, buf, cap, max_size, wait);
-    if (r != 0)
+    if (r != 0 || timeout_ms == 0)
         return r;
     int64_t deadline = pl_deadline_after(timeout_ms, wait);
     while (r == 0) {

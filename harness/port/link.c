@@ -141,6 +141,11 @@ int pl_link_receive(struct pl_link *link, void *buf, size_t cap, int timeout_ms)
     r = pl_chan_try(&link->chan, link->port->spec, buf, cap, max, wait);
     if (r > 0)
         return r;
+    if (r == 0 && timeout_ms == 0) {
+        if (link->child)
+            pl_child_drain(link->child);
+        return 0;
+    }
     int64_t deadline = pl_deadline_after(timeout_ms, wait);
     while (r == 0) {
         if (link->child)

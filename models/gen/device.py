@@ -31,7 +31,7 @@ PEER_NAMES = {"requests": "c->peer->requests", "sent": "c->peer->sent",
               "replaying": "c->peer->replaying"}
 # Functions of the expression language and their number of arguments; device_fn.c has them.
 FUNCTIONS = {"fits": 1, "event_fits": 1, "in_config": 2, "writable": 2, "config_differs": 1,
-             "pending_differs": 2, "restored_differs": 0, "selection_offered": 0, "selection_offered_stored": 0, "selected": 1,
+             "restored_differs": 0, "selection_offered": 0, "selection_offered_stored": 0, "selected": 1,
              "power_of_two": 1, "swap16": 1, "swap32": 1, "min": 2, "draw": 0,
              "devices_count": 2, "devices_next": 2}
 # What fills an array of a reply; device_array.c has them.
@@ -41,13 +41,15 @@ ARRAYS = {"uuid": 0, "uuid_new": 0, "uuid_bent": 2, "request_part": 1, "config":
 ACTIONS = {"write_config": 2, "apply_change": 2, "restore_config": 0, "select": 2, "select_or": 2,
            "clear_selection": 0, "reset": 0, "start_reset": 1, "event_config": 5,
            "event_device": 1, "event_failure": 1, "event_used": 1, "event_avail": 1, "ask": 0,
-           "answer": 1, "process": 0, "defer": 0, "use_queue": 1, "use_device": 1,
+           "answer": 1, "process": 0, "defer": 0, "use_queue": 1,
            "remember": 1, "fill_config": 3, "late_response": 1}
 BENDS = {"field": "FIELD", "type": "TYPE", "msg_id": "ID", "dev_num": "DEV_NUM",
          "token": "TOKEN", "msg_size": "SIZE", "big_endian": "BIG_ENDIAN", "append": "APPEND",
          "truncate": "TRUNCATE", "data": "DATA", "drop": "DROP", "duplicate": "DUPLICATE",
          "hold": "HOLD"}
 VALUED = ("field", "type", "msg_id", "dev_num", "token", "msg_size", "append", "truncate", "data")
+
+MAX_OPTIONS = 64  # PL_DEVICE_MAX_OPTIONS
 
 DEVICE_SCHEMA = {"spec": (str, True), "options": (dict, True), "transitions": (list, True)}
 TEXT = (str, int, bool)
@@ -133,9 +135,7 @@ class Model:
         self.loader = load.Loader()
         self.loader.problems = self.problems
         self.constants = wire.all_constants(spec, core)
-        self.options = spec.device.get("options") or {}
-        self.transitions = spec.device.get("transitions") or []
-        self.mutants = spec.mutants if isinstance(spec.mutants, list) else []
+        self.options, self.transitions, self.mutants = {}, [], []
         self.fields = {f.name for m in spec.messages for lay in (m.request, m.response, m.event)
                        if lay for f in lay.fields}
         self.by_name = {}
@@ -147,11 +147,11 @@ class Model:
     def ons(self, doc):
         """The events that a transition stands for; ALL and REQUESTS are lists of the driver's."""
         names, out = doc["on"] if isinstance(doc["on"], list) else [doc["on"]], []
-        for name in names:
+        for name in map(str, names):
             if name in ("REQUESTS", "ALL"):
                 out += [m.name for m in self.spec.messages if not m.bus and m.side == "driver" and
                         (m.request is not None or name == "ALL")]
-            elif name in PSEUDO or self.spec.message(str(name)):
+            elif name in PSEUDO or self.spec.message(name):
                 out.append(name)
             else:
                 self.problem(doc, "on", f"'{name}' is no message and no event of the device")
@@ -396,6 +396,13 @@ def patches(mutant):
     return [p for p in (patch if isinstance(patch, list) else [patch]) if isinstance(p, load.Doc)]
 
 
+def check_clauses(model, doc):
+    known = {c.id for c in model.spec.clauses}
+    for clause in map(str, doc["clauses"]):
+        if known and clause not in known:
+            model.problem(doc, "clauses", f"'{clause}' is no clause of this draft")
+
+
 def check_transition(model, doc):
     if not model.loader.check(doc, model.spec.device.file, TRANSITION_SCHEMA):
         return False
@@ -414,10 +421,7 @@ def check_transition(model, doc):
         message = model.spec.message(on) if on not in PSEUDO else None
         if message and message.request is not None and "reply" not in doc and not doc.get("discard"):
             model.problem(doc, "reply", f"{on} is a request and has neither reply nor discard")
-    known = {c.id for c in model.spec.clauses}
-    for clause in doc["clauses"]:
-        if known and clause not in known:
-            model.problem(doc, "clauses", f"'{clause}' is no clause of this draft")
+    check_clauses(model, doc)
     return True
 
 
@@ -437,16 +441,12 @@ def check_patch(model, doc, patch):
 
 
 def check_mutant(model, doc, seen):
-    good = model.loader.check(doc, model.spec.device.file, MUTANT_SCHEMA)
-    if not good:
+    if not model.loader.check(doc, model.spec.device.file, MUTANT_SCHEMA):
         return False
     if doc["id"] in seen:
         model.problem(doc, "id", f"'{doc['id']}' stands twice")
     seen.add(doc["id"])
-    known = {c.id for c in model.spec.clauses}
-    for clause in doc["clauses"]:
-        if known and clause not in known:
-            model.problem(doc, "clauses", f"'{clause}' is no clause of this draft")
+    check_clauses(model, doc)
     for name in doc.get("options") or {}:
         if name != "type" and name not in model.options:
             model.problem(doc, "options", f"'{name}' is no option of the device")
@@ -463,12 +463,22 @@ def checked(spec, core):
     model = Model(spec, core)
     if not model.loader.check(spec.device, f"models/{spec.name}/device.yaml", DEVICE_SCHEMA):
         return model
+    if spec.device["spec"] != spec.name:
+        model.problem(spec.device, "spec", f"'{spec.device['spec']}' is not the folder's name")
+    if len(spec.device["options"]) > MAX_OPTIONS:
+        model.problem(spec.device, "options", f"there are more than {MAX_OPTIONS}")
+    model.options = spec.device["options"]
     for name, value in model.options.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            model.problem(model.options, name, "an option's default is a number from 0 on")
-    model.transitions = [t for t in model.transitions if check_transition(model, t)]
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 64:
+            model.problem(model.options, name, "an option's default is a number of 64 bits")
+    model.transitions = [t for t in spec.device["transitions"] if check_transition(model, t)]
+    if not isinstance(spec.mutants, list):
+        model.problems.append(f"{os.path.dirname(spec.device.file)}/mutants.yaml:1: file: a list of mutants is expected")
+        return model
+    if model.problems:  # they would show once more in each mutant
+        return model
     seen = set()
-    model.mutants = [m for m in model.mutants if check_mutant(model, m, seen)]
+    model.mutants = [m for m in spec.mutants if check_mutant(model, m, seen)]
     return model
 
 
@@ -509,7 +519,7 @@ def build(spec, core):
 
 def check(spec, core):
     """Every problem of device.yaml and mutants.yaml, one line each."""
-    return build(spec, core)[1].problems
+    return list(dict.fromkeys(build(spec, core)[1].problems))
 
 
 def siblings(spec):
@@ -523,7 +533,7 @@ def render(spec, core):
     """{file name: text} of a draft's device. ModelError lists every problem."""
     text, model = build(spec, core)
     if model.problems:
-        raise load.ModelError("\n".join(model.problems))
+        raise load.ModelError("\n".join(dict.fromkeys(model.problems)))
     names = siblings(spec)
     listing = ["/* Generated from models/: the drafts that have a device model. */",
                '#include "peer/device_private.h"', ""]

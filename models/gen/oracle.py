@@ -8,7 +8,7 @@ from gen.wire import all_constants
 
 HEADER_NAMES = ("type", "msg_id", "dev_num", "token", "msg_size")
 FACTS = {"bus.max_msg_size": "f->max_msg_size", "bus.strict": "f->strict",
-         "queue.absent": "f->queue_absent", "device.no_shm": "f->no_shm",
+         "queue.absent": "f->queue_absent",
          "exchange.applied": "f->applied"}
 
 
@@ -215,11 +215,8 @@ def core_facts(core):
     for t in core["device_types"]:
         for first, last in t["opaque"]:
             opaque.append(f"(device_id == {t['id']} && offset - {first} <= {last - first})")
-    no_shm = [f"device_id == {t['id']}" for t in core["device_types"] if not t["shm"]]
     return "\n".join(["/* Generated from models/virtio-core: facts about device types. */",
                       '#include "oracle/private.h"', "",
-                      "bool pl_type_no_shm(uint64_t device_id)", "{",
-                      f"    return {' || '.join(no_shm) or 'false'};", "}", "",
                       "bool pl_type_opaque(uint64_t device_id, uint64_t offset)", "{",
                       f"    return {' || '.join(opaque) or 'false'};", "}", ""])
 

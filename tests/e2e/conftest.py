@@ -58,6 +58,8 @@ class Done:
         return (f"{' '.join(map(str, self.command))}\nexit status {self.status} after {self.seconds:.1f} s\n"
                 f"--- stdout\n{self.out[-3000:]}\n--- stderr\n{self.err[-3000:]}")
 
+    __repr__ = __str__
+
 
 def run_program(*args, seconds=SECONDS, cwd=None, env=None, text_in=""):
     """Run the program to its end. It must end by itself, in time, by no signal and leave no process behind."""

@@ -1838,7 +1838,7 @@ fault("shm-all-ones", "SHM-DEV-01",
 fault("shm-page", "SHM-DEV-01", "an unknown region has a length of 4096", shm(8, 4096, "<Q"))
 fault("shm-id-is-length", "SHM-DEV-01", "the length of an unknown region is its shmid plus 1",
     shm(8, lambda p, d, b: get32(b, 0) + 1, "<Q"))
-fault("shm-8-bits", "SHM-DEV-01", "shmid is cut to 8 bits, so 257 is region 1",
+fault("shm-8-bits", "SHM-DEV-01", "shmid is cut to 8 bits, so 256 is region 0",
       override("region", lambda d, orig, i: orig(i & 0xFF)), "shm")
 fault("shm-reserved", "SHM-DEV-02", "reserved repeats shmid plus 1",
     shm(4, lambda p, d, b: get32(b, 0) + 1 & U32))

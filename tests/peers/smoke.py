@@ -431,7 +431,7 @@ def stimulate(p):
         for at, length in ((0, 0), (size, 0), (size - 1, 2), (size, 1), (0xFFFFFFFF, 2), (0, 40),
                 (0, 250), (3, 5), (size + 1, 0), (0, size)):
             p.send(5, u32(at, length))
-        for shmid in (0, 1, 7, 257, 300, 0xFFFFFFFF):
+        for shmid in (0, 1, 7, 256, 300, 0xFFFFFFFF):
             p.send(12, u32(shmid)), p.send(12, u32(shmid))
         p.bus.control("needs-reset %d" % n), p.send(7), p.send(7), p.send(8, u32(15)), look()
         p.bus.control("reset-delay %d 5" % n), p.send(8,

@@ -662,6 +662,19 @@ static void poke_reset_queue(uint64_t index)
         poke(PL_GET_VQUEUE, PL_F_index, i, PL_F_none, 0);
 }
 
+/* Requests that are sent before any of their responses is taken. */
+static void poke_pipeline(void)
+{
+    static const enum pl_kind kinds[] = {PL_SET_CONFIG, PL_GET_CONFIG,        PL_SET_VQUEUE,
+                                         PL_GET_VQUEUE, PL_SET_DEVICE_STATUS, PL_GET_DEVICE_STATUS};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct pl_msg m = request(kinds[i]);
+        m.f[PL_F_status] = RUNNING;
+        put(&m);
+    }
+    note_all();
+}
+
 /* Bytes that are no proper message, each by the header of a request. */
 static void poke_malformed(void)
 {
@@ -713,6 +726,10 @@ static void poke_information(void)
     poke(PL_GET_DEVICES, PL_F_offset, 0, PL_F_count, 64);
     poke(PL_PING, PL_F_data32, 0x12345678, PL_F_none, 0);
     poke(PL_EVENT_AVAIL, PL_F_none, 0, PL_F_none, 0);
+    rig.token--;
+    poke(PL_GET_DEVICE_STATUS, PL_F_none, 0, PL_F_none, 0);
+    rig.token--;
+    poke(PL_GET_DEVICE_STATUS, PL_F_none, 0, PL_F_none, 0);
 }
 
 static uint64_t current_generation(void)
@@ -738,7 +755,7 @@ static void poke_config(void)
     poke_data(PL_GET_CONFIG, PL_F_offset, 0, PL_F_length, 400, 0, NULL, 0);
     uint64_t generation = current_generation();
     const uint64_t generations[] = {
-        0, 1, generation - 1, generation, generation + 1, generation + 2};
+        0, 1, generation - 1, generation + 3, generation, generation + 1, generation + 2};
     for (size_t i = 0; i < sizeof(generations) / sizeof(generations[0]); i++) {
         char data[8] = "abcdefg";
         data[0] = (char)('A' + i);
@@ -760,6 +777,7 @@ static void poke_config(void)
 
 static void poke_queues(void)
 {
+    poke_queue(9, PL_C_SVQ_KEEP_STATE, 16, 0);
     poke_queue(0, PL_C_SVQ_KEEP_STATE, 64, 0);
     poke_queue(0, PL_C_SVQ_KEEP_DISABLED | PL_C_SVQ_IGNORE_SIZE, 3, 0);
     poke_queue(0, PL_C_SVQ_KEEP_DISABLED | PL_C_SVQ_IGNORE_DESC_ADDR, 16, 0);
@@ -797,15 +815,20 @@ static void poke_features(uint64_t index, const char *words, uint32_t n)
 static void poke_life(const char *low, const char *high)
 {
     poke_information();
+    poke_change("config-change 0 0 12");
     poke_status(PL_C_STATUS_ACKNOWLEDGE);
     poke_status(ACKNOWLEDGED);
     poke_change("config-change 0 0 11");
     poke_features(0, "\x01\x00\x00\x80\x00\x00\x00\x00", 2); /* not offered */
     poke_status(NEGOTIATED);
+    poke_information();
     poke_features(77, "\x01\0\0\0", 1);
     poke_features(0, "\0\0\0\0\x01\0\0\0", 2);
     poke_status(NEGOTIATED);
     poke_features(77, "\0\0\0\0", 1);
+    poke_features(0, "\0\0\0\0\x01\0\0\0", 2);
+    poke_status(NEGOTIATED);
+    poke_status(ACKNOWLEDGED);
     poke_features(1, high, 1);
     poke_features(0, low, 1);
     poke_status(NEGOTIATED);
@@ -815,6 +838,7 @@ static void poke_life(const char *low, const char *high)
     poke_status(RUNNING);
     poke_queue(0, PL_C_SVQ_ENABLE, 16, 0);
     poke_config();
+    poke_pipeline();
     poke_malformed();
     control("needs-reset 0");
     note_all();

@@ -677,6 +677,49 @@ START_TEST(exec_ends_forked_children)
 }
 END_TEST
 
+/* A harness that is killed leaves no IUT behind. */
+START_TEST(exec_dies_with_the_harness)
+{
+    int ends[2];
+    pid_t child = 0;
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t harness = fork();
+    if (harness == 0) {
+        struct pl_port *port = open_mode("fork", (struct pl_port_options){0});
+        if (port->ops->start(port, &bus) != 0 ||
+            port->ops->receive(port, buf, sizeof buf, 5000) != (int)sizeof child ||
+            write(ends[1], buf, sizeof child) != (ssize_t)sizeof child)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    ck_assert_int_eq(read(ends[0], &child, sizeof child), (int)sizeof child);
+    pid_t group = getpgid(child); /* the IUT itself leads it */
+    kill(harness, SIGKILL);
+    waitpid(harness, NULL, 0);
+    char state = 'R';
+    for (int i = 0; i < 200 && state != 'Z'; i++, usleep(10000))
+        state = kill(group, 0) != 0 ? 'Z' : state;
+    ck_assert_int_eq(state, 'Z');
+    kill(child, SIGKILL);
+}
+END_TEST
+
+START_TEST(exec_restarts_quickly)
+{
+    struct pl_port *port = start_mode("echo", (struct pl_port_options){0});
+    double start = now();
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(port->ops->start(port, &bus), 0);
+        size_t size = message(buf, 1);
+        ck_assert_int_eq(port->ops->send(port, buf, size), 0);
+        ck_assert_int_eq(port->ops->receive(port, buf, sizeof buf, 5000), (int)size);
+    }
+    ck_assert_double_lt(now() - start, 20);
+    stop(port);
+}
+END_TEST
+
 START_TEST(exec_bus_has_two_sides)
 {
     struct pl_port *port = start_mode("bus", (struct pl_port_options){.device_side = true});
@@ -950,6 +993,31 @@ START_TEST(listen_ports)
 }
 END_TEST
 
+START_TEST(listen_on_tcp)
+{
+    char error[512];
+    struct pl_port_options options = {.spec = spec(), .listen = "tcp:127.0.0.1:0"};
+    struct pl_port *port = pl_port_open(&options, error, sizeof error);
+    ck_assert_msg(port != NULL, "%s", error);
+    ck_assert_int_eq(strncmp(port->name, "listen:tcp:127.0.0.1:", 21), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        for (int i = 0; i < 2; i++) {
+            int fd = pl_address_connect(port->name + 7, error, sizeof error);
+            echo(fd);
+            close(fd);
+            if (i)
+                _exit(0);
+        }
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(port->ops->start(port, &bus), 0);
+        round_trips(port);
+    }
+    stop(port);
+    waitpid(pid, NULL, 0);
+}
+END_TEST
+
 START_TEST(inherited_descriptor)
 {
     int ends[2];
@@ -1151,6 +1219,8 @@ static Suite *suite_port(void)
     tcase_add_test(c, exec_flood_is_bounded);
     tcase_add_test(c, exec_no_deadlock);
     tcase_add_test(c, exec_ends_forked_children);
+    tcase_add_test(c, exec_dies_with_the_harness);
+    tcase_add_test(c, exec_restarts_quickly);
     tcase_add_test(c, exec_bus_has_two_sides);
     tcase_add_test(c, options_are_checked);
     tcase_add_test(c, control_answers);
@@ -1161,6 +1231,7 @@ static Suite *suite_port(void)
     tcase_add_test(c, connect_ports);
     tcase_add_test(c, connect_refused);
     tcase_add_test(c, listen_ports);
+    tcase_add_test(c, listen_on_tcp);
     tcase_add_test(c, inherited_descriptor);
     tcase_add_test(c, inprocess_virtual_time);
     tcase_add_test(c, inprocess_endless_events_are_bounded);
