@@ -71,7 +71,7 @@ $(BUILD)/plumbline: $(BUILD)/harness/cli/main.o $(BUILD)/libplumbline.a
 $(UNIT_TESTS): $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libplumbline.a
 	@mkdir -p $(@D)
 	@echo "LD  $@"
-	@$(COMPILE) -MMD -MP -MF $@.d $< $(BUILD)/libplumbline.a $$(pkg-config --cflags --libs check) $(LDLIBS) -o $@
+	@$(COMPILE) -MMD -MP -MT $@ -MF $@.d $< $(BUILD)/libplumbline.a $$(pkg-config --cflags --libs check) $(LDLIBS) -o $@
 unit: $(UNIT_TESTS)
 	@test -n "$(UNIT_TESTS)" || { echo "tests/unit holds no test_*.c: nothing was tested" >&2; exit 1; }
 	@failed=; for t in $(UNIT_TESTS); do $$t || failed="$$failed $$t"; done; \

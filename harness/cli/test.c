@@ -6,14 +6,16 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 
 enum { SCENARIO_PATHS = 32 };
 
 struct test_args {
     struct pl_cli_iut iut;
-    const char *select, *seed, *json, *junit, *pcapng, *max_msg_size, *features;
+    struct pl_cli_output output;
+    const char *select, *seed, *pcapng, *max_msg_size, *features;
     const char *scenarios[SCENARIO_PATHS];
-    bool verbose, quiet, help;
+    bool help;
 };
 
 static const char help[] =
@@ -33,50 +35,6 @@ static const char help[] =
     "  --json FILE  --junit FILE  --pcapng FILE   reports; FILE - is standard output\n"
     "  --verbose          every clause and every scenario\n"
     "  --quiet            only the last line\n";
-
-/* --- writing reports --- */
-
-typedef int writer(const struct pl_report *report, FILE *out);
-
-static int write_report(const char *path, writer *write, const struct pl_report *report)
-{
-    if (!path)
-        return 0;
-    FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
-    if (!out)
-        return pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
-    int err = write(report, out);
-    if (out != stdout && fclose(out) != 0 && !err)
-        err = -errno;
-    return err < 0 ? pl_cli_error(PL_EXIT_INTERNAL, "%s: %s", path, strerror(-err)) : 0;
-}
-
-/* A file that cannot be written is said before the run, not after it. */
-static int check_writable(const char *path)
-{
-    if (!path || strcmp(path, "-") == 0)
-        return 0;
-    FILE *out = fopen(path, "a");
-    if (!out)
-        return pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
-    fclose(out);
-    return 0;
-}
-
-static int write_reports(const struct test_args *a, const struct pl_report *report)
-{
-    bool to_stdout = (a->json && !strcmp(a->json, "-")) || (a->junit && !strcmp(a->junit, "-"));
-    FILE *text = to_stdout ? stderr : stdout;
-    int err = 0;
-    if (a->quiet)
-        fprintf(text, "%s: %s\n", report->iut, report->conforms ? "CONFORMS" : "DOES NOT CONFORM");
-    else
-        err = pl_report_text(report, text, isatty(fileno(text)), a->verbose);
-    if (err < 0)
-        return pl_cli_error(PL_EXIT_INTERNAL, "standard output: %s", strerror(-err));
-    err = write_report(a->json, pl_report_json, report);
-    return err ? err : write_report(a->junit, pl_report_junit, report);
-}
 
 /* --- running --- */
 
@@ -142,7 +100,7 @@ static int run_suite(struct test_args *a, struct pl_suite_options *options)
     if (!suite)
         return pl_cli_error(err == -ENOMEM ? PL_EXIT_INTERNAL : PL_EXIT_UNREACHABLE, "%s", error);
     const struct pl_report *report = pl_suite_report(suite);
-    err = write_reports(a, report);
+    err = pl_cli_output_write(&a->output, report);
     if (!err)
         err = report->conforms ? PL_EXIT_CONFORMS : PL_EXIT_FINDINGS;
     pl_suite_free(suite);
@@ -163,7 +121,7 @@ static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, u
         .scenarios = scenarios, .port = a->iut.port, .role = a->iut.role, .iut = a->iut.name,
         .select = a->select, .repeat = a->iut.repeat, .seed = seed, .bus = fixed ? &bus : NULL,
         .timeouts = {p->response_ms, p->reset_ms, p->fence_ms},
-        .progress = isatty(STDERR_FILENO) && !a->quiet ? progress : NULL};
+        .progress = isatty(STDERR_FILENO) && !a->output.quiet ? progress : NULL};
     if (!profile_lists(p, &lists))
         return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
     options.devices = lists.devices;
@@ -192,9 +150,7 @@ static int run_test(struct test_args *a)
         return pl_cli_error(PL_EXIT_USAGE, "--seed: '%s' is no 64-bit number", a->seed);
     int err = pl_cli_iut_open(&a->iut, "test");
     if (!err)
-        err = check_writable(a->json);
-    if (!err)
-        err = check_writable(a->junit);
+        err = pl_cli_output_check(&a->output);
     struct pl_scenarios *scenarios = err ? NULL : pl_cli_scenarios(a->iut.spec, a->scenarios);
     if (!err && !scenarios)
         err = PL_EXIT_USAGE;
@@ -221,11 +177,11 @@ int pl_cmd_test(int argc, char **argv)
         {.name = "--max-msg-size", .value = &a.max_msg_size},
         {.name = "--transport-features", .value = &a.features},
         {.name = "--seed", .value = &a.seed},
-        {.name = "--json", .value = &a.json},
-        {.name = "--junit", .value = &a.junit},
+        {.name = "--json", .value = &a.output.json},
+        {.name = "--junit", .value = &a.output.junit},
         {.name = "--pcapng", .value = &a.pcapng},
-        {.name = "--verbose", .flag = &a.verbose},
-        {.name = "--quiet", .flag = &a.quiet},
+        {.name = "--verbose", .flag = &a.output.verbose},
+        {.name = "--quiet", .flag = &a.output.quiet},
         {.name = "--help", .flag = &a.help},
         {.name = NULL},
     };

@@ -188,6 +188,8 @@ static bool eval_call(void *opaque, const char *name, const uint64_t *a, size_t 
         *value = floor_pow2(a[0]);
     else if (n == 1 && strcmp(name, "random") == 0)
         *value = a[0] ? next_random(r) % a[0] : next_random(r);
+    else if (n == 1 && strcmp(name, "swap") == 0)
+        *value = __builtin_bswap32((uint32_t)a[0]);
     else if (n == 1 && strcmp(name, "word") == 0)
         *value = element(r, a[0], 4);
     else if (n == 1 && strcmp(name, "byte") == 0)
@@ -328,8 +330,20 @@ static size_t bend(struct run *r, const struct bent *b, uint8_t *out, size_t n)
     return n;
 }
 
+/* On a byte stream a message that lies about its size, or is too large, ends the conversation. */
+static bool carried(const struct run *r, const void *bytes, size_t n)
+{
+    struct pl_msg m;
+    if (!r->s->port->stream)
+        return true;
+    pl_decode(r->s->spec, bytes, n, &m);
+    return m.form != PL_FORM_RUNT && m.msg_size == n && n <= r->s->bus.max_msg_size;
+}
+
 static enum outcome transmit(struct run *r, const void *bytes, size_t n)
 {
+    if (!carried(r, bytes, n))
+        return GO_ON;
     int err = pl_session_send(r->s, bytes, n, r->combination->outstanding, true);
     if (err == -EPIPE || r->s->stuck || !r->s->alive)
         return stop(r, PL_SCENARIO_INCONCLUSIVE, "the IUT is gone or hangs");

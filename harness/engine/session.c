@@ -14,6 +14,8 @@ enum {
     SILENCES_MAX = 1,    /* time limits without any message before the IUT counts as hung */
     IMPATIENT_AFTER = 3, /* unanswered requests after which waiting is cut short */
     IMPATIENT_MS = 20,
+    HOPELESS_AFTER = 10,
+    HOPELESS_MS = 2,
     STUCK_RESET_MS = 300,
     FLOOD_MAX = 20000, /* messages read while waiting for one answer */
     CONTROL_MS = 1000,
@@ -229,8 +231,10 @@ int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
 
 static int patience(const struct pl_session *s)
 {
-    if (s->misses >= IMPATIENT_AFTER)
-        return s->timeouts.fence < IMPATIENT_MS ? s->timeouts.fence : IMPATIENT_MS;
+    if (s->misses >= IMPATIENT_AFTER) {
+        int ms = s->misses >= HOPELESS_AFTER ? HOPELESS_MS : IMPATIENT_MS;
+        return s->timeouts.fence < ms ? s->timeouts.fence : ms;
+    }
     return s->misses ? s->timeouts.fence : s->timeouts.response;
 }
 
@@ -242,7 +246,8 @@ static void hung(struct pl_session *s, const char *text)
 
 static int send_fence(struct pl_session *s);
 
-/* Nothing came in time. A fence tells a device that is slow or lost one message from one that hangs. */
+/* Nothing came in time. A fence tells a device that is slow or lost one message from one that
+ * hangs. */
 static int silence(struct pl_session *s, bool *fenced, unsigned *got)
 {
     if (!*fenced) {
@@ -328,6 +333,7 @@ int pl_session_send(struct pl_session *s, const void *bytes, size_t size, unsign
     if (err)
         return err;
     s->pending++;
+    s->doubtful |= s->misses >= IMPATIENT_AFTER; /* a fence tells sooner than a time limit */
     s->doubtful |= pl_oracle_owed(s->oracle) == owed;
     return s->pending >= outstanding ? pl_session_flush(s) : 0;
 }

@@ -109,7 +109,8 @@ void pl_session_tell(struct pl_session *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* A message of an old record: recorded and, unless it is not `judged`, judged as if it came now. */
 void pl_session_judge(struct pl_session *s, const struct pl_trace_entry *entry, bool judged);
-/* What pl_session_tell says to the oracle, for a line that was recorded. Unknown lines do nothing. */
+/* What pl_session_tell says to the oracle, for a line that was recorded. Unknown lines do nothing.
+ */
 void pl_tell(struct pl_oracle *oracle, const struct pl_clauses *clauses, const char *line);
 
 #endif

@@ -10,7 +10,13 @@
 #include "engine/version.h"
 #include "pl_digest.h"
 
-enum { BROKEN_MAX = 3, DISCOVERY_MAX = 2048, WINDOW_MAX = 1024, DEVICES_FULL = 4 };
+enum {
+    BROKEN_MAX = 3,
+    DISCOVERY_MAX = 2048,
+    WINDOW_MAX = 1024,
+    DEVICES_FULL = 4,
+    MISSES_MAX = 500
+};
 
 static const uint32_t sizes[] = {0 /* the draft's least */, 64, 264, 65535};
 static const unsigned depths[] = {1, 4};
@@ -34,7 +40,8 @@ static void add_device(struct pl_suite *suite, uint16_t number)
 static uint32_t window_size(const struct pl_suite *suite)
 {
     const struct pl_message_def *def = pl_spec_message(suite->spec, PL_GET_DEVICES);
-    uint32_t room = suite->session.bus.max_msg_size - suite->spec->header.size - def->response->size;
+    uint32_t room =
+        suite->session.bus.max_msg_size - suite->spec->header.size - def->response->size;
     return 8 * room < WINDOW_MAX ? 8 * room : WINDOW_MAX;
 }
 
@@ -201,7 +208,9 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
         sum->reason = result.reason[0] ? pl_suite_text(suite, result.reason) : NULL;
         sum->parameters = pl_suite_text(suite, suite->where);
     }
-    if (suite->session.alive && !suite->session.stuck)
+    if (suite->session.misses > MISSES_MAX)
+        suite->give_up = true; /* it has failed; more of the same only takes time */
+    else if (suite->session.alive && !suite->session.stuck)
         suite->broken_in_a_row = 0;
     else
         pl_suite_restart(suite);
@@ -269,10 +278,9 @@ bool pl_suite_prepare(struct pl_suite *suite, const struct pl_suite_options *o)
     }
     if (o->timeouts.response)
         suite->session.timeouts = o->timeouts;
-    suite->session.events =
-        (struct pl_session_events){suite, pl_suite_iut_finding,
-                                   o->pcapng ? pl_suite_record_message : NULL,
-                                   o->pcapng ? pl_suite_record_note : NULL};
+    suite->session.events = (struct pl_session_events){suite, pl_suite_iut_finding,
+                                                       o->pcapng ? pl_suite_record_message : NULL,
+                                                       o->pcapng ? pl_suite_record_note : NULL};
     suite->report = (struct pl_report){.version = PL_VERSION,
                                        .digest = PL_MODELS_DIGEST,
                                        .spec = suite->spec,

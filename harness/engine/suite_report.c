@@ -235,13 +235,17 @@ static const char *why_not(const struct pl_suite *suite, bool *conforms)
         return "the run was given up: the IUT could not be brought back";
     if (errors)
         return "a scenario is at fault and did not run";
+    if (pl_oracle_never_ready(suite->oracle))
+        return "FEATURES_OK was refused for every selection of offered features: nothing behind it "
+               "could be exercised";
     if (!passed)
         return "no clause was exercised";
     *conforms = true;
     return NULL;
 }
 
-/* Findings about a message that was missing at first and answered later belong to another clause. */
+/* Findings about a message that was missing at first and answered later belong to another clause.
+ */
 static void relabel(void *opaque, const char *message, size_t from, size_t to)
 {
     struct pl_suite *suite = opaque;

@@ -1,7 +1,7 @@
 /* What a request is owed: an answer, silence, or either; and which rule a missing answer breaks. */
 #include "oracle/private.h"
 
-enum { ODD_TOKEN_LOW = 0, ODD_TOKEN_HIGH = 0xfff0 };
+enum { ODD_TOKEN_LOW = 0, ODD_TOKEN_HIGH = 0xfff0, MISSED_ENOUGH = 8 };
 
 static bool known_number(const struct pl_oracle *o, uint16_t dev_num)
 {
@@ -174,5 +174,7 @@ enum pl_owed pl_classify(struct pl_oracle *o, struct pl_track *t, const struct p
     if (!o->numbers && t->info.kind == PL_NONE && !pl_status_all(&t->status, 0))
         return PL_MAY_ANSWER; /* a number that nobody has confirmed */
     *owed_by = reason(o, t, req);
+    if (!o->answered[req->kind] && o->missed[req->kind] >= MISSED_ENOUGH)
+        return PL_MAY_ANSWER; /* not implemented: said often enough, and not waited for again */
     return PL_MUST_ANSWER;
 }

@@ -244,6 +244,44 @@ void pl_config_freeze(struct pl_track *t, const struct pl_msg *req, enum pl_pred
         memcpy(t->frozen_data, req->data, t->frozen_len);
 }
 
+void pl_config_overtaken(struct pl_track *t, const struct pl_msg *req)
+{
+    uint64_t first = req->f[PL_F_offset];
+    t->late_write = t->late_saw_old = false;
+    if (!req->data_len || req->data_len > sizeof(t->late_new) ||
+        first + req->data_len > t->config_cap)
+        return;
+    bool differs = false;
+    for (uint32_t i = 0; i < req->data_len; i++) {
+        if (!t->config_known[first + i])
+            return;
+        t->late_old[i] = t->config[first + i];
+        t->late_new[i] = req->data[i];
+        differs |= t->late_old[i] != t->late_new[i];
+    }
+    t->late_write = differs;
+    t->late_offset = (uint32_t)first;
+    t->late_len = req->data_len;
+}
+
+/* A read that overtook a write: does it show what was there before? */
+static void read_out_of_order(struct pl_track *t, const struct pl_msg *resp)
+{
+    uint64_t offset = resp->f[PL_F_offset];
+    if (t->late_write && offset <= t->late_offset &&
+        offset + resp->data_len >= (uint64_t)t->late_offset + t->late_len)
+        t->late_saw_old = !memcmp(resp->data + (t->late_offset - offset), t->late_old, t->late_len);
+}
+
+/* The write's own answer at last. */
+static void judge_late_write(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp)
+{
+    if (t->late_write && t->late_saw_old && resp->f[PL_F_length])
+        pl_broken(o, PL_P_request_order,
+                  "GET_CONFIG overtook the SET_CONFIG before it and read the bytes from before it");
+    t->late_write = false;
+}
+
 /* Byte `at` now reads `now`: did the write that was refused or empty do that? */
 static bool thawed(const struct pl_track *t, uint64_t at, uint8_t now)
 {
@@ -328,6 +366,8 @@ static void learn_bytes(struct pl_track *t, uint64_t offset, const uint8_t *data
 void pl_config_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
                     const struct pl_msg *resp)
 {
+    if (o->out_of_order && !t->resetting)
+        read_out_of_order(t, resp);
     if (t->resetting || o->out_of_order || !within(t, req) ||
         resp->data_len != resp->f[PL_F_length] || resp->f[PL_F_offset] != req->f[PL_F_offset])
         return;
@@ -428,9 +468,14 @@ void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
                        const struct pl_msg *resp)
 {
     if (!resp || t->resetting || o->out_of_order) {
+        if (!resp)
+            pl_config_overtaken(t, req);
+        bool pending = t->change_pending;
         pl_config_forget(t);
+        t->change_pending = pending;
         return;
     }
+    judge_late_write(o, t, resp);
     t->last_mismatch = t->gen_known && req->f[PL_F_generation] != t->gen;
     uint32_t gen = (uint32_t)resp->f[PL_F_generation];
     bool nonzero = req->f[PL_F_length] != 0;

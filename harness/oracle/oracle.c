@@ -255,6 +255,11 @@ void pl_oracle_conclude(struct pl_oracle *o,
     }
 }
 
+bool pl_oracle_never_ready(const struct pl_oracle *o)
+{
+    return o->features_tried && !o->features_taken;
+}
+
 const struct pl_clause_state *pl_oracle_clause(const struct pl_oracle *o, size_t clause)
 {
     return &o->states[clause];

@@ -82,6 +82,9 @@ void pl_oracle_conclude(struct pl_oracle *oracle,
 
 const struct pl_clause_state *pl_oracle_clause(const struct pl_oracle *oracle, size_t clause);
 
+/* Was FEATURES_OK tried for a selection of what is offered, and always refused? */
+bool pl_oracle_never_ready(const struct pl_oracle *oracle);
+
 /* What the oracle learned, for the engine's preconditions; NULL or false while unknown. */
 const struct pl_msg *pl_oracle_info(const struct pl_oracle *oracle, uint16_t dev_num);
 bool pl_oracle_status(const struct pl_oracle *oracle, uint16_t dev_num, uint32_t *status);

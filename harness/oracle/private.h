@@ -88,6 +88,8 @@ struct pl_queue {
     uint32_t last_flags;
     bool was_accepted; /* `accepted` was seen in place during this negotiation */
     struct pl_queue_state accepted;
+    bool overtaken; /* read as before `asked` while that request was unanswered */
+    struct pl_queue_state overtaken_by;
     bool reset_since; /* RESET_VQUEUE took effect after `accepted` */
 };
 
@@ -175,6 +177,10 @@ struct pl_track {
     enum pl_predicate frozen_by;
     uint32_t frozen_offset, frozen_len;
     uint8_t frozen_data[256];
+    /* a SET_CONFIG that was overtaken by the answer to a later request */
+    bool late_write, late_saw_old;
+    uint32_t late_offset, late_len;
+    uint8_t late_old[64], late_new[64];
     bool suspect; /* frozen bytes changed, and no event has explained it yet */
     char suspect_text[160];
     bool wrote; /* an applied SET_CONFIG changed bytes and may be reported */
@@ -223,7 +229,8 @@ struct pl_oracle {
     bool answered[PL_KIND_COUNT];   /* in the whole run */
     uint64_t missed[PL_KIND_COUNT]; /* requests of a kind that had never been answered by then */
     enum pl_predicate missed_by[PL_KIND_COUNT];
-    bool out_of_order; /* the response at hand overtook an earlier one */
+    uint64_t features_tried, features_taken; /* FEATURES_OK for selections of what is offered */
+    bool out_of_order;                       /* the response at hand overtook an earlier one */
 };
 
 /* --- judgement --- */
@@ -273,6 +280,8 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
 void pl_config_forget(struct pl_track *t);
 /* A request that must not change the configuration was met: remember what stands there now. */
 void pl_config_freeze(struct pl_track *t, const struct pl_msg *req, enum pl_predicate blame);
+/* A SET_CONFIG was passed over; its answer may still come. */
+void pl_config_overtaken(struct pl_track *t, const struct pl_msg *req);
 /* Nothing more comes for now: what no event has explained is a failure. */
 void pl_config_settle(struct pl_oracle *o, struct pl_track *t);
 void pl_config_size(struct pl_track *t, uint32_t size);

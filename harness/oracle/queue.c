@@ -259,6 +259,12 @@ static void blame(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
                   const struct pl_msg *resp)
 {
     struct pl_queue_state got = state_read(resp);
+    if (q->overtaken && state_matches(&q->overtaken_by, resp)) {
+        q->overtaken = false;
+        pl_broken(o, PL_P_request_order,
+                  "GET_VQUEUE overtook the SET_VQUEUE before it and showed the queue as it was");
+        return;
+    }
     uint64_t own = q->last_kind == PL_NONE ? q->seen_seq : q->last_seq;
     if (t->discard_seq > own && t->discard_seq > t->other_seq) {
         pl_broken(o, PL_P_discarded, "a request that had to be discarded changed queue %" PRIu32,
@@ -383,6 +389,9 @@ void pl_queue_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot
     } else if (!possible) {
         blame(o, t, q, resp);
     }
+    q->overtaken = possible && o->out_of_order && q->last_kind == PL_SET_VQUEUE &&
+                   !state_matches(&q->asked, resp);
+    q->overtaken_by = q->asked;
     struct pl_queue_state seen = state_read(resp);
     if (!seen.size)
         seen.unknown = UNKNOWN_ALL;

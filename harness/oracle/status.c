@@ -63,6 +63,10 @@ static void judge_features(struct pl_oracle *o, struct pl_track *t, uint32_t s, 
     if (!newly)
         return;
     bool taken = (r & FEATURES_OK) != 0;
+    if (!t->selection_odd && !pl_features_unoffered(t)) {
+        o->features_tried++;
+        o->features_taken += taken;
+    }
     if (!t->selection_odd)
         pl_features_decided(o, t, taken);
     uint64_t block = PL_C_F_RING_RESET / 32;
@@ -87,14 +91,31 @@ static void reset_written(struct pl_oracle *o, struct pl_track *t, const struct 
     }
 }
 
+/* What a write whose answer is still due can have led to. */
+static void possible_outcomes(struct pl_status_set *set, uint32_t s, bool legal)
+{
+    bool newly = (s & FEATURES_OK) && pl_status_never(set, FEATURES_OK);
+    if (!legal) {
+        set->any = true;
+        return;
+    }
+    pl_status_one(set, s);
+    set->v[set->n++] = s | NEEDS_RESET;
+    if (newly) {
+        set->v[set->n++] = s & ~FEATURES_OK;
+        set->v[set->n++] = (s & ~FEATURES_OK) | NEEDS_RESET;
+    }
+}
+
 /* The response reports the status that was asked for, or one that is legal instead of it. */
 static void plain_written(struct pl_oracle *o, struct pl_track *t, uint32_t s,
                           const struct pl_msg *resp)
 {
     bool legal = write_is_legal(&t->status, s);
     if (!resp) {
-        t->status.any = true;
+        possible_outcomes(&t->status, s, legal);
         t->ring_reset = PL_UNSURE;
+        t->told_fresh = false;
         return;
     }
     uint32_t r = (uint32_t)resp->f[PL_F_status];

@@ -38,6 +38,7 @@ int pl_link_open(struct pl_link *link, int fd)
     if (!link->scratch)
         link->scratch = malloc(PL_MSG_MAX + 1u);
     link->late = 0;
+    link->port->stream = link->chan.stream;
     if (link->scratch)
         return 0;
     pl_chan_close(&link->chan);

@@ -67,6 +67,7 @@ struct pl_port {
     bool restartable;  /* start may be called again with other parameters */
     bool virtual_time; /* receive never waits: nothing there means nothing comes */
     bool has_control;
+    bool stream; /* a byte stream: msg_size is the framing and cannot lie */
     /* Clause ids that this port can show; NULL: all. Else a NULL-ended list (gateways). */
     const char *const *observable;
     /* Shared memory, where there is any: mapping, bus address of its first byte, size. */
