@@ -81,13 +81,13 @@ e2e: $(BUILD)/plumbline $(UNIT_TESTS)
 check: deps
 	@$(SUBMAKE) all
 	@$(SUBMAKE) unit
-	@$(SUBMAKE) e2e
+	@PLUMBLINE_SHARE=$${PLUMBLINE_SHARE:-6} $(SUBMAKE) e2e
 demo: deps
 	@$(SUBMAKE) all
 	@PLUMBLINE=$(BUILD)/plumbline tests/demo.sh
 
-# The same tests against other builds, each in a directory of its own. Check's own time-outs are for plain builds.
-SLOW := CK_TIMEOUT_MULTIPLIER=10
+# The same tests against slower builds, each in a directory of its own: with more time, and with fewer of the peers.
+SLOW := CK_TIMEOUT_MULTIPLIER=10 PLUMBLINE_TEST_SECONDS=240 PLUMBLINE_QUICK=1
 asan: BUILD_ARGS = BUILD=$(BUILD)/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
   SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
 asan:

@@ -15,8 +15,7 @@ enum {
     DISCOVERY_MAX = 2048,
     WINDOW_MAX = 1024,
     DEVICES_FULL = 4,
-    MISSES_MAX = 500
-};
+    MISSES_MAX = 500, STUCK_MAX = 12 };
 
 static const uint32_t sizes[] = {0 /* the draft's least */, 64, 264, 65535};
 static const unsigned depths[] = {1, 4};
@@ -208,7 +207,7 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
         sum->reason = result.reason[0] ? pl_suite_text(suite, result.reason) : NULL;
         sum->parameters = pl_suite_text(suite, suite->where);
     }
-    if (suite->session.misses > MISSES_MAX)
+    if (suite->session.misses > MISSES_MAX || suite->session.stuck_resets > STUCK_MAX)
         suite->give_up = true; /* it has failed; more of the same only takes time */
     else if (suite->session.alive && !suite->session.stuck)
         suite->broken_in_a_row = 0;

@@ -55,6 +55,7 @@ void pl_suite_record_group(struct pl_suite *suite)
     snprintf(text, sizeof(text), "spec=%s %s", suite->spec->name, bus);
     if (pl_pcapng_group(suite->options->pcapng, text) >= 0)
         suite->session.group = suite->n_groups++;
+    suite->noted = false; /* a scenario that goes on after a restart is named again */
     note_observable(suite);
 }
 

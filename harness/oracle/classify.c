@@ -21,8 +21,9 @@ static bool malformed(const struct pl_oracle *o, const struct pl_msg *m)
     case PL_FORM_SHAPE:
     case PL_FORM_SHORT:
         return true;
-    case PL_FORM_SIZE: /* a receiver may go by either length; too short by both is malformed */
-        return m->size < m->expected || m->size < (size_t)o->spec->header.size + layout->size;
+    case PL_FORM_SIZE: /* only a packet with a surplus behind msg_size can be taken as it is */
+        return m->msg_size > m->size || m->size < m->expected || m->msg_size < m->expected ||
+               m->msg_size < (size_t)o->spec->header.size + layout->size;
     default:
         return false;
     }
@@ -163,6 +164,9 @@ enum pl_owed pl_classify(struct pl_oracle *o, struct pl_track *t, const struct p
     bool foreign = !req->bus && o->numbers && !known_number(o, req->dev_num);
     if (req->bus)
         return malformed(o, req) || wrong_direction(req) ? PL_MUST_DISCARD : PL_MAY_ANSWER;
+    if (req->form == PL_FORM_UNKNOWN && !req->event && !req->response &&
+        (req->msg_id & o->spec->header.implementation_bit))
+        return PL_MAY_ANSWER; /* the implementation's own; it may be known there */
     if (malformed(o, req) || wrong_direction(req) || (req->def && req->event))
         return PL_MUST_DISCARD;
     if (foreign || !t)

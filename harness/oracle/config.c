@@ -124,7 +124,7 @@ static void judge_write_generation(struct pl_oracle *o, struct pl_track *t, uint
         return;
     if (t->after_write) {
         t->write_stale += gen != t->gen;
-        t->write_right += gen == t->gen;
+        t->write_right += gen == t->gen && t->write_moved;
     } else {
         t->read_same += gen == t->gen;
         t->read_differs += gen != t->gen;
@@ -182,10 +182,13 @@ static void judge_change(struct pl_oracle *o, struct pl_track *t, const struct p
     if (t->change_large) {
         if (same)
             pl_held(o, PL_P_config_available);
-        else
-            pl_broken(
-                o, PL_P_config_available,
-                "GET_CONFIG does not show the data that changed and did not fit into EVENT_CONFIG");
+        else if (!t->suspect) { /* unless it has changed once more */
+            t->suspect = true;
+            t->frozen_by = PL_P_config_available;
+            snprintf(t->suspect_text, sizeof(t->suspect_text),
+                     "GET_CONFIG does not show the data that changed and did not fit into "
+                     "EVENT_CONFIG");
+        }
     }
     if (t->change_real && t->change_before_known && same) {
         if (gen == t->gen_before)
@@ -273,8 +276,7 @@ static void read_out_of_order(struct pl_track *t, const struct pl_msg *resp)
         t->late_saw_old = !memcmp(resp->data + (t->late_offset - offset), t->late_old, t->late_len);
 }
 
-/* The write's own answer at last. */
-static void judge_late_write(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp)
+void pl_config_late_answer(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp)
 {
     if (t->late_write && t->late_saw_old && resp->f[PL_F_length])
         pl_broken(o, PL_P_request_order,
@@ -475,7 +477,7 @@ void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
         t->change_pending = pending;
         return;
     }
-    judge_late_write(o, t, resp);
+
     t->last_mismatch = t->gen_known && req->f[PL_F_generation] != t->gen;
     uint32_t gen = (uint32_t)resp->f[PL_F_generation];
     bool nonzero = req->f[PL_F_length] != 0;
@@ -491,10 +493,12 @@ void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
     }
     if (!applied && (req->form == PL_FORM_OK))
         pl_config_freeze(t, req, nonzero ? PL_P_config_whole : PL_P_config_noop);
-    if (applied && t->gen_known && gen != t->gen)
+    bool moved = t->gen_known && gen != t->gen;
+    if (applied && moved)
         t->n_history = 0; /* the write itself may have changed it, and changed it back */
     judge_history(o, t, gen, PL_SET_CONFIG);
     t->after_write = applied;
+    t->write_moved = moved;
     judge_event_generation(o, t, gen);
     if (applied)
         apply_write(o, t, req, resp);
@@ -544,6 +548,18 @@ static bool status_waiting_has(const struct pl_oracle *o, const struct pl_track 
             return true;
     }
     return false;
+}
+
+/* A device can turn DEVICE_NEEDS_RESET on; any other new status must have been written. */
+static bool status_possible(const struct pl_oracle *o, const struct pl_track *t, uint32_t status)
+{
+    if (t->resetting || t->status.any || status_waiting_has(o, t, status) ||
+        waiting_for(o, t, PL_SET_DEVICE_STATUS, NULL))
+        return true;
+    for (unsigned i = 0; i < t->status.n; i++)
+        if (status == t->status.v[i] || status == (t->status.v[i] | PL_C_STATUS_DEVICE_NEEDS_RESET))
+            return true;
+    return t->last_kind == PL_SET_DEVICE_STATUS; /* sent before that write was processed */
 }
 
 static bool bytes_differ(const struct pl_track *t, const struct pl_msg *ev)
@@ -650,8 +666,18 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         goto learn;
     bool new_status = !pl_status_has(&t->status, status) && !status_waiting_has(o, t, status);
     bool new_gen = !t->gen_known || gen != t->gen;
+    if (!status_possible(o, t, status)) {
+        if (discard_waiting(o, t))
+            pl_broken(o, PL_P_discarded,
+                      "an EVENT_CONFIG follows a message that had to be discarded");
+        else
+            pl_broken(o, PL_P_event_status_origin,
+                      "EVENT_CONFIG says status 0x%" PRIx32 ", which it is not", status);
+    }
     if (!ev->f[PL_F_offset] && !ev->f[PL_F_length] && !ev->data_len && !new_status)
         pl_used(o, PL_P_event_generic);
+    if (!t->change_pending)
+        t->change_unread = false; /* the device has gone on by itself */
     if (t->change_pending) {
         report_change(o, t, ev);
     } else if (!new_gen && !new_status && !reports_own_write(o, t, ev) && !bytes_differ(t, ev)) {

@@ -5,6 +5,8 @@
 
 #include "oracle/private.h"
 
+enum { OWN_IDS_TOO_MANY = 4 };
+
 /* --- slots --- */
 
 static void copy_request(struct pl_slot *slot, const struct pl_msg *req)
@@ -56,6 +58,10 @@ static void apply(struct pl_oracle *o, struct pl_track *t, struct pl_slot *slot,
         if (resp)
             pl_info_read(o, t, resp);
         break;
+    case PL_GET_SHM:
+        if (resp)
+            pl_shm_read(o, t, req, resp);
+        break;
     case PL_GET_DEVICE_FEATURES:
         if (resp)
             pl_features_read(o, t, req, resp);
@@ -94,6 +100,17 @@ static void apply(struct pl_oracle *o, struct pl_track *t, struct pl_slot *slot,
     default:
         break;
     }
+}
+
+/* The answer to a request whose effect was reckoned with already, at its turn. */
+static void apply_late(struct pl_oracle *o, struct pl_track *t, struct pl_slot *slot,
+                       const struct pl_msg *resp)
+{
+    if (slot->req.kind == PL_SET_CONFIG)
+        pl_config_late_answer(o, t, resp);
+    else if (slot->req.kind != PL_SET_DEVICE_STATUS && slot->req.kind != PL_SET_VQUEUE &&
+             slot->req.kind != PL_RESET_VQUEUE && slot->req.kind != PL_SET_DRIVER_FEATURES)
+        apply(o, t, slot, resp);
 }
 
 /* Remember what the state was at this request's turn, for an answer that comes out of its turn. */
@@ -273,6 +290,20 @@ static void facts_of(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
 
 /* --- responses --- */
 
+/* Some implementation-defined ids may be known; when any one is answered, they are not looked at.
+ */
+static void judge_own_id(struct pl_oracle *o, const struct pl_slot *slot)
+{
+    if (o->own_ids[slot->req.msg_id])
+        return;
+    o->own_ids[slot->req.msg_id] = true;
+    if (++o->n_own_ids == OWN_IDS_TOO_MANY)
+        pl_broken(
+            o, PL_P_discarded,
+            "whatever implementation-defined message is sent is answered (%u different ids so far)",
+            o->n_own_ids);
+}
+
 /* A write beyond the configuration space cannot have been applied whole. */
 static void judge_beyond(struct pl_oracle *o, const struct pl_slot *slot, const struct pl_msg *resp)
 {
@@ -300,6 +331,8 @@ static void judge_answered(struct pl_oracle *o, const struct pl_slot *slot,
     }
     if (slot->owed == PL_MAY_ANSWER && slot->req.kind == PL_SET_CONFIG)
         judge_beyond(o, slot, resp);
+    if (slot->req.form == PL_FORM_UNKNOWN && slot->owed == PL_MAY_ANSWER && !slot->req.bus)
+        judge_own_id(o, slot);
     if (slot->owed != PL_MUST_ANSWER)
         return;
     pl_held(o, PL_P_response_once);
@@ -347,7 +380,9 @@ static void answer(struct pl_oracle *o, struct pl_slot *slot, const struct pl_ms
         bool whole =
             resp->form == PL_FORM_OK || resp->form == PL_FORM_LONG || resp->form == PL_FORM_SIZE;
         bool sized = resp->size >= resp->expected;
-        if (t && slot->owed != PL_MUST_DISCARD)
+        if (t && late && whole && sized)
+            apply_late(o, t, slot, resp);
+        else if (t && !late && slot->owed != PL_MUST_DISCARD)
             apply(o, t, slot, whole && sized ? resp : NULL);
     }
     if (!late)
@@ -488,7 +523,11 @@ static void started(struct pl_oracle *o, const struct pl_msg *m)
                   m->def ? m->def->name : "a message with an unknown id");
         return;
     }
-    pl_held(o, PL_P_originates);
+    if (m->form == PL_FORM_OK || m->form == PL_FORM_SIZE)
+        pl_held(o, PL_P_originates);
+    else
+        pl_broken(o, PL_P_originates, "%s of %zu bytes, which is not its layout", m->def->name,
+                  m->size);
     struct pl_track *t = pl_track_get(o, m->dev_num);
     if (foreign_number(o, m->dev_num))
         pl_broken(o, PL_P_own_number, "an event with dev_num %u, which is none of the IUT's",

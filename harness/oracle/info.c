@@ -25,6 +25,26 @@ static void learn(struct pl_track *t, const struct pl_msg *resp)
             t->queues[i].available = PL_NO;
 }
 
+void pl_shm_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                 const struct pl_msg *resp)
+{
+    uint64_t id = req->f[PL_F_shmid];
+    for (size_t i = 0; i < sizeof(t->shm) / sizeof(t->shm[0]); i++) {
+        if (t->shm[i].known && t->shm[i].id != id)
+            continue;
+        if (t->shm[i].known &&
+            (t->shm[i].length != resp->f[PL_F_length] ||
+             (resp->f[PL_F_length] && t->shm[i].address != resp->f[PL_F_address])))
+            pl_broken(o, PL_P_shm_answered,
+                      "the region is another one than when it was asked for last");
+        t->shm[i].known = true;
+        t->shm[i].id = id;
+        t->shm[i].length = resp->f[PL_F_length];
+        t->shm[i].address = resp->f[PL_F_address];
+        return;
+    }
+}
+
 void pl_info_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp)
 {
     if (resp->form != PL_FORM_OK)

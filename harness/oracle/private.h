@@ -151,6 +151,7 @@ struct pl_track {
     enum pl_kind history_kind[3];
     unsigned n_history;
     bool after_write; /* the last report was the answer to an applied SET_CONFIG */
+    bool write_moved; /* that answer told another generation than before */
     unsigned write_stale, write_right, read_same, read_differs;
 
     bool change_pending;      /* control: config-change, no EVENT_CONFIG yet */
@@ -185,6 +186,12 @@ struct pl_track {
     char suspect_text[160];
     bool wrote; /* an applied SET_CONFIG changed bytes and may be reported */
     uint32_t wrote_offset, wrote_len;
+
+    /* shared memory regions as reported */
+    struct {
+        bool known;
+        uint64_t id, length, address;
+    } shm[8];
 
     /* the last write of each outcome in the baseline profile, to compare generations */
     bool write_known[2];
@@ -229,6 +236,8 @@ struct pl_oracle {
     bool answered[PL_KIND_COUNT];   /* in the whole run */
     uint64_t missed[PL_KIND_COUNT]; /* requests of a kind that had never been answered by then */
     enum pl_predicate missed_by[PL_KIND_COUNT];
+    bool own_ids[256]; /* implementation-defined ids that were answered */
+    unsigned n_own_ids;
     uint64_t features_tried, features_taken; /* FEATURES_OK for selections of what is offered */
     bool out_of_order;                       /* the response at hand overtook an earlier one */
 };
@@ -282,10 +291,14 @@ void pl_config_forget(struct pl_track *t);
 void pl_config_freeze(struct pl_track *t, const struct pl_msg *req, enum pl_predicate blame);
 /* A SET_CONFIG was passed over; its answer may still come. */
 void pl_config_overtaken(struct pl_track *t, const struct pl_msg *req);
+/* Its own answer at last. */
+void pl_config_late_answer(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp);
 /* Nothing more comes for now: what no event has explained is a failure. */
 void pl_config_settle(struct pl_oracle *o, struct pl_track *t);
 void pl_config_size(struct pl_track *t, uint32_t size);
 
+void pl_shm_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
+                 const struct pl_msg *resp);
 void pl_info_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp);
 
 /* Generated from models/virtio-core: does the type have shared memory; are bytes opaque. */

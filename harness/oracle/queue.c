@@ -356,6 +356,19 @@ static void late_read(struct pl_oracle *o, const struct pl_slot *slot, const str
               "GET_VQUEUE was answered out of its turn with a state that the queue had not then");
 }
 
+/* A queue that was not available within the range, and now is. */
+static void absent_read(struct pl_oracle *o, struct pl_track *t, uint32_t index,
+                        const struct pl_msg *resp)
+{
+    if (!resp->f[PL_F_max_size] || index >= t->info.f[PL_F_max_virtqueues])
+        return;
+    enum pl_predicate whose = t->other_kind == PL_SET_VQUEUE     ? PL_P_queue_svq_unavailable
+                              : t->other_kind == PL_RESET_VQUEUE ? PL_P_queue_rvq_unavailable
+                                                                 : PL_P_queue_sizes;
+    pl_broken(o, whose, "queue %" PRIu32 " was not available, and now has max_size %" PRIu64, index,
+              resp->f[PL_F_max_size]);
+}
+
 void pl_queue_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot *slot,
                    const struct pl_msg *resp)
 {
@@ -364,8 +377,12 @@ void pl_queue_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot
         late_read(o, slot, resp);
         return;
     }
-    if (pl_queue_absent(t, index) || t->resetting)
+    if (t->resetting)
         return;
+    if (pl_queue_absent(t, index)) {
+        absent_read(o, t, index, resp);
+        return;
+    }
     struct pl_queue *q = pl_queue_get(t, index);
     if (!q)
         return;

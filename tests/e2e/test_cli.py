@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from conftest import PLUMBLINE, ROOT, SECONDS, left_behind
+from conftest import PLUMBLINE, QUICK, ROOT, SECONDS, left_behind
 from report_tools import schema_problems, write_pcapng
 
 COMMANDS = ("test", "serve", "replay", "clauses", "decode", "selftest", "bench")
@@ -408,7 +408,7 @@ def test_selftest_of_a_few(run, tmp_path):
 
 def test_selftest(run, tmp_path):
     """Every mutant dies, and of its own clause; no legal configuration fails anything."""
-    done = run("selftest", "--json", "matrix.json", seconds=900)
+    done = run("selftest", "--json", "matrix.json", *(["--quick"] if QUICK else []), seconds=900)
     matrix = json.loads((tmp_path / "matrix.json").read_text(encoding="utf-8"))
     assert not schema_problems(matrix, "selftest")
     bad = {m["id"]: m["verdict"] for m in matrix["mutants"] if m["verdict"] != "killed"}
