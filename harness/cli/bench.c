@@ -1,9 +1,146 @@
-/* `plumbline bench`: not here yet. */
-#include "cli/cli.h"
+/* `plumbline bench`: the tool's own figures, against the raw carrier where there is one. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "cli/bench.h"
+#include "engine/version.h"
+#include "pl_digest.h"
+
+static const char help[] =
+    "usage: plumbline bench [--quick] [--json FILE]\n"
+    "Measure round trips against the bare carrier, the oracle's cost, the device suite and memory.\n\n"
+    "  --quick      fewer rounds: figures that show that it runs and little more\n"
+    "  --json FILE  the figures as data; FILE - is standard output\n";
+
+double bench_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *values, unsigned n)
+{
+    qsort(values, n, sizeof(*values), compare);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+static void measure_memory(struct bench *b)
+{
+    struct rusage self, children;
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &children);
+    b->self_kib = self.ru_maxrss;
+    b->children_kib = children.ru_maxrss;
+}
+
+/* --- showing it --- */
+
+static const char *against(bool reached)
+{
+    return reached ? "reached" : "missed";
+}
+
+static void print_table(const struct bench *b, FILE *out)
+{
+    fprintf(out, "%-12s %12s %12s %8s\n", "round trip", "bare ns", "ours ns", "ratio");
+    for (size_t i = 0; i < BENCH_CARRIERS; i++) {
+        const struct bench_carrier *c = &b->carriers[i];
+        fprintf(out, "%-12s %12.0f %12.0f %8.2f", c->name, c->bare_ns, c->ours_ns, c->ratio);
+        if (i + 1 < BENCH_CARRIERS)
+            fprintf(out, "  (goal: at least 0.9, %s)\n", against(c->ratio >= 0.9));
+        else
+            fprintf(out, "  (bare: a call and two copies)\n");
+    }
+    fprintf(out, "\noracle        %8.0f ns a message, over %llu messages (goal: under 500, %s)\n",
+            b->oracle_ns, (unsigned long long)b->oracle_messages, against(b->oracle_ns < 500));
+    fprintf(out, "device suite  %8.2f s over a socket, %llu messages (goal: under 2, %s)%s\n",
+            b->suite_seconds, (unsigned long long)b->suite_messages, against(b->suite_seconds < 2),
+            b->quick ? " (one combination in place of all)" : "");
+    fprintf(out, "peak memory   %8.1f MiB, largest child %.1f MiB\n", (double)b->self_kib / 1024,
+            (double)b->children_kib / 1024);
+}
+
+static json_t *as_json(const struct bench *b)
+{
+    json_t *carriers = json_array();
+    for (size_t i = 0; i < BENCH_CARRIERS; i++) {
+        const struct bench_carrier *c = &b->carriers[i];
+        json_array_append_new(carriers, json_pack("{s:s, s:f, s:f, s:f}", "carrier", c->name,
+                                                  "bare_ns", c->bare_ns, "ours_ns", c->ours_ns,
+                                                  "ratio", c->ratio));
+    }
+    return json_pack("{s:s, s:{s:s, s:s}, s:b, s:o, s:{s:f, s:I}, s:{s:f, s:I, s:b}, s:{s:I, s:I}}",
+                     "schema", "plumbline-bench/1", "tool", "version", PL_VERSION, "models",
+                     PL_MODELS_DIGEST, "quick", b->quick, "round_trips", carriers, "oracle",
+                     "ns_per_message", b->oracle_ns, "messages", (json_int_t)b->oracle_messages,
+                     "suite", "seconds", b->suite_seconds, "messages",
+                     (json_int_t)b->suite_messages, "conforms", b->suite_conforms, "memory",
+                     "self_kib", (json_int_t)b->self_kib, "children_kib",
+                     (json_int_t)b->children_kib);
+}
+
+static int write_json(const struct bench *b, const char *path)
+{
+    json_t *root = as_json(b);
+    FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
+    int err = out ? 0 : pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
+    if (!err && (!root || json_dumpf(root, out, JSON_INDENT(2)) || fputc('\n', out) < 0))
+        err = pl_cli_error(PL_EXIT_INTERNAL, "%s: the figures cannot be written", path);
+    if (out && out != stdout && fclose(out) != 0 && !err)
+        err = pl_cli_error(PL_EXIT_INTERNAL, "%s: %s", path, strerror(errno));
+    json_decref(root);
+    return err;
+}
+
+/* --- the command --- */
+
+static int run(struct bench *b, const char *json)
+{
+    int err = bench_round_trips(b);
+    if (!err)
+        err = bench_oracle(b);
+    if (!err)
+        err = bench_suite(b);
+    measure_memory(b);
+    if (err)
+        return err;
+    print_table(b, json && !strcmp(json, "-") ? stderr : stdout);
+    return json ? write_json(b, json) : 0;
+}
 
 int pl_cmd_bench(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return pl_cli_error(PL_EXIT_INTERNAL, "not built yet");
+    struct bench b = {0};
+    const char *json = NULL;
+    bool show_help = false;
+    const struct pl_cli_option options[] = {
+        {.name = "--json", .value = &json},
+        {.name = "--quick", .flag = &b.quick},
+        {.name = "--help", .flag = &show_help},
+        {.name = NULL},
+    };
+    int err = pl_cli_parse(argc, argv, options, NULL, 0);
+    if (err)
+        return err;
+    if (show_help) {
+        fputs(help, stdout);
+        return 0;
+    }
+    b.spec = pl_cli_spec(NULL);
+    b.scenarios = pl_cli_scenarios(b.spec, NULL);
+    err = b.scenarios ? run(&b, json) : PL_EXIT_INTERNAL;
+    pl_scenarios_free(b.scenarios);
+    return err;
 }

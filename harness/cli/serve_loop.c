@@ -55,12 +55,12 @@ static int flush(struct loop *loop)
     }
 }
 
-/* One message, if there is one: 1, 0 where there is none, or a negative errno. */
-static int step(struct loop *loop)
+/* One message within the time limit: 1, 0 where there is none, or a negative errno. */
+static int step(struct loop *loop, int timeout_ms)
 {
     const struct pl_serve *serve = loop->serve;
     int size = pl_chan_receive(&loop->chan, serve->spec, loop->in, sizeof(loop->in),
-                               serve->max_msg_size, 0);
+                               serve->max_msg_size, timeout_ms);
     if (size == -EPROTO && !loop->chan.stream)
         return 1; /* a packet that is no message at all: dropped */
     if (size <= 0)
@@ -78,7 +78,7 @@ static int drain(struct loop *loop)
 {
     int idle = 0, handled = 0;
     while (handled < BATCH && idle <= (handled ? IDLE_ATTEMPTS : 0)) {
-        int r = step(loop);
+        int r = step(loop, 0);
         if (r < 0)
             return r;
         handled += r;
@@ -165,12 +165,23 @@ static int wait_for_work(struct loop *loop)
     return loop->ctl_fd >= 0 && fds[1].revents ? read_control(loop) : 0;
 }
 
+/* Can nothing but a message happen? Then a blocking read is the cheapest way to wait. */
+static bool only_messages(const struct loop *loop)
+{
+    return loop->ctl_fd < 0 && loop->serve->ops->next_ms(loop->serve->self) == UINT64_MAX;
+}
+
 static int run(struct loop *loop)
 {
     for (;;) {
-        int err = drain(loop);
-        if (err >= 0)
-            err = wait_for_work(loop);
+        int err;
+        if (only_messages(loop)) {
+            err = step(loop, -1);
+        } else {
+            err = drain(loop);
+            if (err >= 0)
+                err = wait_for_work(loop);
+        }
         if (err < 0)
             return err;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/block_proof.h"
 #include "engine/suite_private.h"
 #include "engine/version.h"
 #include "pl_digest.h"
@@ -330,6 +331,28 @@ static int run_all(struct pl_suite *suite, char *error, size_t cap)
     return 0;
 }
 
+/* Behind a gateway: is the far end real? One block is written, read back and restored. */
+static void prove_data_path(struct pl_suite *suite)
+{
+    struct pl_bus_params bus = suite->session.bus;
+    struct pl_port *port = suite->options->port;
+    struct pl_end end;
+    char text[512], sentence[600];
+    suite->current = NULL;
+    if (port->ops->start(port, &bus) < 0)
+        return;
+    int err = pl_gateway_block_proof(port, text, sizeof(text));
+    port->ops->stop(port, &end);
+    snprintf(sentence, sizeof(sentence), "%s%s", err == 0 ? "" : err == -ENOTSUP ? "not proven: " : "FAILED: ",
+             text);
+    suite->report.data_path = pl_suite_text(suite, sentence);
+    if (err == 0 || err == -ENOTSUP)
+        return;
+    pl_session_begin(&suite->session);
+    snprintf(suite->where, sizeof(suite->where), "data path");
+    pl_suite_iut_finding(suite, PL_FINDING_PROTOCOL, sentence);
+}
+
 struct pl_suite *pl_suite_run(const struct pl_suite_options *options, int *err, char *error,
                               size_t cap)
 {
@@ -342,6 +365,8 @@ struct pl_suite *pl_suite_run(const struct pl_suite_options *options, int *err, 
     if (pl_suite_prepare(suite, options))
         *err = run_all(suite, error, cap);
     pl_suite_record_flush(suite);
+    if (*err == 0 && options->port->observable && !options->select)
+        prove_data_path(suite);
     if (*err < 0) {
         pl_suite_free(suite);
         return NULL;

@@ -28,6 +28,29 @@ static void copy_request(struct pl_slot *slot, const struct pl_msg *req)
         slot->req.fixed = slot->copy + (req->fixed - req->bytes);
 }
 
+static struct pl_slot *slot_of(struct pl_oracle *o, uint64_t seq)
+{
+    return &o->slots[(seq - 1) % PL_SLOTS];
+}
+
+static bool is_open(const struct pl_slot *slot)
+{
+    return slot->state == PL_SLOT_WAITING || slot->state == PL_SLOT_LATE;
+}
+
+/*
+ * The earliest request that may be open; all before it are closed for good. Walking from here keeps
+ * the cost of a message independent of PL_SLOTS.
+ */
+static uint64_t first_open(struct pl_oracle *o)
+{
+    if (o->first_open + PL_SLOTS <= o->seq)
+        o->first_open = o->seq - PL_SLOTS + 1;
+    while (o->first_open <= o->seq && (!o->first_open || !is_open(slot_of(o, o->first_open))))
+        o->first_open++;
+    return o->first_open;
+}
+
 void pl_oracle_sent(struct pl_oracle *o, const void *bytes, size_t size)
 {
     struct pl_msg req;
@@ -162,9 +185,9 @@ static void pass_over(struct pl_oracle *o, struct pl_slot *slot)
 
 static void pass_over_before(struct pl_oracle *o, uint64_t seq, const struct pl_msg *m)
 {
-    for (unsigned k = 0; k < PL_SLOTS; k++) {
-        struct pl_slot *slot = &o->slots[(o->next_slot + k) % PL_SLOTS];
-        if (slot->state != PL_SLOT_WAITING || slot->seq >= seq)
+    for (uint64_t k = first_open(o); k < seq; k++) {
+        struct pl_slot *slot = slot_of(o, k);
+        if (slot->state != PL_SLOT_WAITING)
             continue;
         bool runt = slot->req.form == PL_FORM_RUNT;
         if (runt || (slot->req.bus == m->bus && (m->bus || slot->req.dev_num == m->dev_num)))
@@ -172,11 +195,11 @@ static void pass_over_before(struct pl_oracle *o, uint64_t seq, const struct pl_
     }
 }
 
-static bool earlier_late(const struct pl_oracle *o, const struct pl_slot *answered)
+static bool earlier_late(struct pl_oracle *o, const struct pl_slot *answered)
 {
-    for (unsigned k = 0; k < PL_SLOTS; k++) {
-        const struct pl_slot *slot = &o->slots[k];
-        if (slot->state == PL_SLOT_LATE && slot->seq < answered->seq &&
+    for (uint64_t k = first_open(o); k < answered->seq; k++) {
+        const struct pl_slot *slot = slot_of(o, k);
+        if (slot->state == PL_SLOT_LATE &&
             slot->req.dev_num == answered->req.dev_num)
             return true;
     }
@@ -409,6 +432,10 @@ static unsigned fit(const struct pl_oracle *o, const struct pl_slot *slot, const
 static struct pl_slot *find_slot(struct pl_oracle *o, const struct pl_msg *m, unsigned *best)
 {
     struct pl_slot *found = NULL;
+    *best = 4; /* an open request that fits in every respect is the best there can be */
+    for (uint64_t k = first_open(o); k <= o->seq; k++)
+        if (is_open(slot_of(o, k)) && fit(o, slot_of(o, k), m) == *best)
+            return slot_of(o, k);
     *best = 0;
     for (unsigned k = 0; k < PL_SLOTS; k++) {
         struct pl_slot *slot = &o->slots[(o->next_slot + k) % PL_SLOTS];
@@ -619,17 +646,15 @@ void pl_oracle_settle(struct pl_oracle *o)
 
 unsigned pl_oracle_owed(const struct pl_oracle *o)
 {
+    struct pl_oracle *own = (struct pl_oracle *)(uintptr_t)o; /* nothing that can be seen changes */
     unsigned n = 0;
-    for (unsigned k = 0; k < PL_SLOTS; k++) {
-        const struct pl_slot *slot = &o->slots[k];
+    for (uint64_t k = first_open(own); k <= o->seq; k++) {
+        const struct pl_slot *slot = slot_of(own, k);
         enum pl_predicate p;
         if (slot->state == PL_SLOT_LATE)
             n++;
         else if (slot->state == PL_SLOT_WAITING && slot->req.form != PL_FORM_RUNT)
-            n += pl_classify((struct pl_oracle *)(uintptr_t)o,
-                             slot->req.bus ? NULL
-                                           : pl_track_get((struct pl_oracle *)(uintptr_t)o,
-                                                          slot->req.dev_num),
+            n += pl_classify(own, slot->req.bus ? NULL : pl_track_get(own, slot->req.dev_num),
                              &slot->req, &p) == PL_MUST_ANSWER;
     }
     return n;

@@ -229,6 +229,7 @@ struct pl_oracle {
     struct pl_slot slots[PL_SLOTS];
     unsigned next_slot;
     uint64_t seq;
+    uint64_t first_open; /* no request before this one is waiting or late */
     struct pl_track *tracks[PL_DEVICES];
     unsigned n_tracks;
     uint16_t *numbers; /* device numbers that exist; NULL: not known */

@@ -70,7 +70,7 @@ static int tcp_pair(int ends[2])
     return err;
 }
 
-static int make_pair(const char *carrier, int ends[2])
+int pl_pingpong_pair(const char *carrier, int ends[2])
 {
     if (strcmp(carrier, "tcp") == 0)
         return tcp_pair(ends);
@@ -137,7 +137,7 @@ int pl_pingpong(const char *carrier, size_t msg_size, unsigned rounds, double *n
         play_inprocess(msg_size, rounds, ns_per_round);
         return 0;
     }
-    int r = make_pair(carrier, ends);
+    int r = pl_pingpong_pair(carrier, ends);
     if (r < 0)
         return r;
     pid_t pid = fork();

@@ -12,4 +12,7 @@
  */
 int pl_pingpong(const char *carrier, size_t msg_size, unsigned rounds, double *ns_per_round);
 
+/* A connected pair of such a carrier's sockets ("inprocess" has none), the caller's to close. */
+int pl_pingpong_pair(const char *carrier, int ends[2]);
+
 #endif

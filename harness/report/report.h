@@ -89,9 +89,9 @@ struct pl_report {
     const struct pl_finding *findings;
     size_t n_findings;
     uint64_t n_messages;
+    const char *data_path; /* what the proof of a gateway's data path did; may be NULL */
     bool conforms;
-    const char
-        *why_not; /* one sentence where conforms is false and no finding says it; may be NULL */
+    const char *why_not; /* one sentence where conforms is false and no finding says it; may be NULL */
 };
 
 const char *pl_clause_verdict_name(enum pl_clause_verdict verdict);     /* "not-exercised" ... */

@@ -277,6 +277,11 @@ static void details(const struct text *t, const struct pl_report *report)
 static void outcome(const struct text *t, const struct pl_report *report,
                     const struct pl_tally *tally)
 {
+    if (report->data_path) {
+        fputs("data path: ", t->out);
+        put_text(t, report->data_path, 0);
+        fputc('\n', t->out);
+    }
     if (!report->conforms && report->why_not) {
         put_text(t, report->why_not, 0);
         fputc('\n', t->out);

@@ -8,6 +8,10 @@
 static uint64_t load(const uint8_t *p, unsigned width)
 {
     uint64_t value = 0;
+    if (width == 4) /* the usual width, spelled out: compilers make one load of it */
+        return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    if (width == 2)
+        return (uint32_t)p[0] | (uint32_t)p[1] << 8;
     for (unsigned i = 0; i < width; i++)
         value |= (uint64_t)p[i] << (8 * i);
     return value;
