@@ -15,7 +15,7 @@ struct test_args {
     struct pl_cli_output output;
     const char *select, *seed, *pcapng, *max_msg_size, *features;
     const char *scenarios[SCENARIO_PATHS];
-    bool help;
+    bool help, exhaustive;
 };
 
 static const char help[] =
@@ -31,6 +31,7 @@ static const char help[] =
     "  --scenarios PATH   scenarios of your own, a file or a folder; may be repeated\n"
     "  --max-msg-size N   only this maximum message size\n"
     "  --transport-features MASK  only these transport feature bits\n"
+    "  --exhaustive       every choice of every parameter in every combination\n"
     "  --seed N           repeat what a run did at random\n"
     "  --json FILE  --junit FILE  --pcapng FILE   reports; FILE - is standard output\n"
     "  --verbose          every clause and every scenario\n"
@@ -55,7 +56,8 @@ static int bus_options(const struct test_args *a, struct pl_bus_params *bus, boo
         return pl_cli_error(PL_EXIT_USAGE, "--max-msg-size: '%s' is not within %u to %u",
                             a->max_msg_size, spec->min_max_msg_size, spec->max_max_msg_size);
     if (a->features && (!pl_cli_u64(a->features, &features) || features > UINT32_MAX))
-        return pl_cli_error(PL_EXIT_USAGE, "--transport-features: '%s' is no 32-bit mask", a->features);
+        return pl_cli_error(PL_EXIT_USAGE, "--transport-features: '%s' is no 32-bit mask",
+                            a->features);
     *bus = a->iut.profile.bus_stated
                ? a->iut.profile.bus
                : (struct pl_bus_params){spec->revision, (uint32_t)size, (uint32_t)features};
@@ -71,7 +73,8 @@ static int any_selected(const struct pl_scenarios *scenarios, const char *select
     for (size_t i = 0; i < scenarios->n; i++)
         if (!select || pl_scenario_selected(&scenarios->list[i], select))
             return 0;
-    return pl_cli_error(PL_EXIT_USAGE, "--select: '%s' matches no section, clause or scenario", select);
+    return pl_cli_error(PL_EXIT_USAGE, "--select: '%s' matches no section, clause or scenario",
+                        select);
 }
 
 struct lists {
@@ -118,12 +121,19 @@ static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, u
     if (err)
         return err;
     struct pl_suite_options options = {
-        .scenarios = scenarios, .port = a->iut.port, .role = a->iut.role, .iut = a->iut.name,
-        .select = a->select, .repeat = a->iut.repeat, .seed = seed, .bus = fixed ? &bus : NULL,
+        .scenarios = scenarios,
+        .port = a->iut.port,
+        .role = a->iut.role,
+        .iut = a->iut.name,
+        .select = a->select,
+        .repeat = a->iut.repeat,
+        .seed = seed,
+        .bus = fixed ? &bus : NULL,
         .timeouts = {p->response_ms, p->reset_ms, p->fence_ms},
         .progress = isatty(STDERR_FILENO) && !a->output.quiet ? progress : NULL};
     if (!profile_lists(p, &lists))
         return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
+    options.exhaustive = a->exhaustive;
     options.devices = lists.devices;
     options.n_devices = p->n_devices;
     options.declared = lists.declared;
@@ -173,7 +183,10 @@ int pl_cmd_test(int argc, char **argv)
         {.name = "--role", .value = &a.iut.role},
         {.name = "--spec", .value = &a.iut.spec_name},
         {.name = "--select", .value = &a.select},
-        {.name = "--scenarios", .value = &a.scenarios[0], .list = a.scenarios, .list_max = SCENARIO_PATHS},
+        {.name = "--scenarios",
+         .value = &a.scenarios[0],
+         .list = a.scenarios,
+         .list_max = SCENARIO_PATHS},
         {.name = "--max-msg-size", .value = &a.max_msg_size},
         {.name = "--transport-features", .value = &a.features},
         {.name = "--seed", .value = &a.seed},
@@ -182,6 +195,7 @@ int pl_cmd_test(int argc, char **argv)
         {.name = "--pcapng", .value = &a.pcapng},
         {.name = "--verbose", .flag = &a.output.verbose},
         {.name = "--quiet", .flag = &a.output.quiet},
+        {.name = "--exhaustive", .flag = &a.exhaustive},
         {.name = "--help", .flag = &a.help},
         {.name = NULL},
     };

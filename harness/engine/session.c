@@ -434,13 +434,12 @@ bool pl_session_control(struct pl_session *s, const char *line, bool *unsupporte
 {
     char answer[256];
     *unsupported = true;
-    if (!s->port->has_control || !s->alive)
+    if (!s->port->has_control || s->no_control || !s->alive)
         return false;
     int err = s->port->ops->control(s->port, line, answer, sizeof(answer), CONTROL_MS);
-    if (err == -EPIPE)
-        iut_gone(s, err);
-    if (err == -ETIMEDOUT)
-        hung(s, "the IUT does not answer on its control socket");
+    /* Control is an offer: who does not take it is asked no more. A dead IUT shows by itself. */
+    if (err == -EPIPE || err == -ETIMEDOUT)
+        s->no_control = true;
     if (err < 0)
         return false;
     *unsupported = strcmp(answer, "unsupported") == 0;

@@ -16,7 +16,9 @@ enum {
     DISCOVERY_MAX = 2048,
     WINDOW_MAX = 1024,
     DEVICES_FULL = 4,
-    MISSES_MAX = 500, STUCK_MAX = 12 };
+    MISSES_MAX = 500,
+    STUCK_MAX = 12
+};
 
 static const uint32_t sizes[] = {0 /* the draft's least */, 64, 264, 65535};
 static const unsigned depths[] = {1, 4};
@@ -188,7 +190,7 @@ static void note_skip(struct pl_suite *suite, const struct pl_scenario *scenario
 }
 
 static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenario, size_t choice,
-                       const struct pl_combination *c, struct pl_scenario_result *sum)
+                       bool first, const struct pl_combination *c, struct pl_scenario_result *sum)
 {
     struct pl_run_result result;
     suite->failed_now = false;
@@ -201,9 +203,8 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
     }
     if (result.verdict == PL_SCENARIO_SKIPPED)
         note_skip(suite, scenario, result.reason);
-    enum pl_scenario_verdict verdict =
-        choice ? worse(sum->verdict, result.verdict) : result.verdict;
-    if (verdict != sum->verdict || !choice) {
+    enum pl_scenario_verdict verdict = first ? result.verdict : worse(sum->verdict, result.verdict);
+    if (verdict != sum->verdict || first) {
         sum->verdict = verdict;
         sum->reason = result.reason[0] ? pl_suite_text(suite, result.reason) : NULL;
         sum->parameters = pl_suite_text(suite, suite->where);
@@ -216,6 +217,34 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
         pl_suite_restart(suite);
 }
 
+/* All combinations of all parameters where the draft's recommended size is in force. */
+static bool whole_product(const struct pl_suite *suite, const struct pl_combination *c)
+{
+    return suite->options->exhaustive || suite->options->bus ||
+           (suite->session.bus.max_msg_size == suite->spec->recommended_max_msg_size &&
+            c->dev_num == suite->devices[0]);
+}
+
+/* Elsewhere each value of each parameter once, neighbours differing from combination to
+ * combination. */
+static size_t covering_choices(const struct pl_scenario *scenario)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < scenario->n_with; i++)
+        most = scenario->with[i].n > most ? scenario->with[i].n : most;
+    return most;
+}
+
+static size_t covering_choice(const struct pl_scenario *scenario, size_t i, size_t turn)
+{
+    size_t choice = 0, unit = 1;
+    for (size_t k = 0; k < scenario->n_with; k++) {
+        choice += unit * ((i + k * turn) % scenario->with[k].n);
+        unit *= scenario->with[k].n;
+    }
+    return choice;
+}
+
 static void run_scenario(struct pl_suite *suite, const struct pl_scenario *scenario,
                          const struct pl_combination *c)
 {
@@ -225,8 +254,12 @@ static void run_scenario(struct pl_suite *suite, const struct pl_scenario *scena
     if (!pl_run_applies(&suite->session, scenario, c))
         return;
     suite->noted = false;
-    for (size_t i = 0; i < pl_run_choices(scenario) && !suite->give_up; i++)
-        run_choice(suite, scenario, i, c, &sum);
+    bool whole = whole_product(suite, c);
+    size_t n = whole ? pl_run_choices(scenario) : covering_choices(scenario);
+    size_t turn = suite->group_index + c->outstanding;
+    for (size_t i = 0; i < n && !suite->give_up; i++)
+        run_choice(suite, scenario, whole ? i : covering_choice(scenario, i, turn), i == 0, c,
+                   &sum);
     sum.messages = suite->session.numbers - before;
     pl_suite_add_scenario(suite, &sum);
     suite->current = NULL;
@@ -237,13 +270,21 @@ static bool selected(const struct pl_suite *suite, const struct pl_scenario *sce
     return !suite->options->select || pl_scenario_selected(scenario, suite->options->select);
 }
 
+/* Both depths at the recommended size and where the parameters are fixed; else one in turns. */
+static bool depth_wanted(const struct pl_suite *suite, size_t k)
+{
+    return suite->options->exhaustive || suite->options->bus || suite->options->quick ||
+           suite->session.bus.max_msg_size == suite->spec->recommended_max_msg_size ||
+           k == (suite->group_index + (suite->session.bus.features & 1)) % 2;
+}
+
 static void run_group(struct pl_suite *suite)
 {
     const struct pl_scenarios *all = suite->options->scenarios;
     size_t n_depths = suite->options->quick ? 1 : sizeof(depths) / sizeof(depths[0]);
     for (size_t d = 0; d < suite->n_devices && d < DEVICES_FULL; d++)
         for (size_t k = 0; k < n_depths; k++)
-            for (size_t i = 0; i < all->n && !suite->give_up; i++) {
+            for (size_t i = 0; i < all->n && !suite->give_up && depth_wanted(suite, k); i++) {
                 struct pl_combination c = {depths[k], suite->devices[d], suite->options->seed};
                 if (selected(suite, &all->list[i]))
                     run_scenario(suite, &all->list[i], &c);
@@ -317,6 +358,7 @@ static int run_all(struct pl_suite *suite, char *error, size_t cap)
     struct pl_end end;
     suite->all = n * suite->options->scenarios->n * (suite->options->quick ? 1 : 2);
     for (size_t g = 0; g < n && !suite->give_up; g++) {
+        suite->group_index = g;
         int err = pl_suite_start(suite, &groups[g]);
         if (err < 0 && g == 0 && !suite->n_findings) {
             snprintf(error, cap, "%s", suite->options->port->error);
@@ -343,7 +385,10 @@ static void prove_data_path(struct pl_suite *suite)
         return;
     int err = pl_gateway_block_proof(port, text, sizeof(text));
     port->ops->stop(port, &end);
-    snprintf(sentence, sizeof(sentence), "%s%s", err == 0 ? "" : err == -ENOTSUP ? "not proven: " : "FAILED: ",
+    snprintf(sentence, sizeof(sentence), "%s%s",
+             err == 0          ? ""
+             : err == -ENOTSUP ? "not proven: "
+                               : "FAILED: ",
              text);
     suite->report.data_path = pl_suite_text(suite, sentence);
     if (err == 0 || err == -ENOTSUP)

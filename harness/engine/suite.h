@@ -25,7 +25,8 @@ struct pl_suite_options {
     /* Progress: called now and then with scenarios run so far and in all; may be NULL. */
     void (*progress)(void *opaque, size_t done, size_t all);
     void *opaque;
-    bool quick; /* one combination in place of all (benchmarks) */
+    bool exhaustive; /* every choice in every combination */
+    bool quick;      /* one combination in place of all (benchmarks) */
 };
 
 struct pl_suite;

@@ -43,7 +43,7 @@ struct pl_suite {
     bool failed_now, noted;
     unsigned broken_in_a_row;
     bool give_up;
-    size_t done, all;
+    size_t done, all, group_index;
     struct pl_suite_record record;
     uint32_t n_groups;
 };

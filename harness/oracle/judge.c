@@ -1,6 +1,7 @@
 /* Verdicts on clauses: counting what held, reporting what did not, running the models' rules. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "oracle/private.h"
 
@@ -53,7 +54,7 @@ void pl_run_rules(struct pl_oracle *o, const struct pl_facts *f, bool event)
         if (rule->require(f)) {
             o->states[rule->clause].applied++;
             o->states[rule->clause].used = true;
-        } else if (o->clauses->defs[rule->clause].level[1] == 'A') {
+        } else if (strcmp(o->clauses->defs[rule->clause].level, "MAY") == 0) {
             o->states[rule->clause].applied++; /* MAY: an option not used here */
         } else {
             char text[512];
