@@ -222,7 +222,7 @@ static bool whole_product(const struct pl_suite *suite, const struct pl_combinat
 {
     return suite->options->exhaustive || suite->options->bus ||
            (suite->session.bus.max_msg_size == suite->spec->recommended_max_msg_size &&
-            c->dev_num == suite->devices[0]);
+            c->outstanding == 1 && c->dev_num == suite->devices[0]);
 }
 
 /* Elsewhere each value of each parameter once, neighbours differing from combination to
