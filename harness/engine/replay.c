@@ -354,6 +354,7 @@ static int send_group(struct replay *r, const struct pl_bus_params *bus)
     struct pl_end end;
     if (r->groups_sent)
         r->options.port->ops->stop(r->options.port, &end);
+    suite->session.alive = false;
     r->skipping = !can_have(r, bus);
     if (r->skipping)
         return 0;
