@@ -13,7 +13,8 @@
 
 static const char help[] =
     "usage: plumbline bench [--quick] [--json FILE]\n"
-    "Measure round trips against the bare carrier, the oracle's cost, the device suite and memory.\n\n"
+    "Measure round trips against the bare carrier, the oracle's cost, the device suite and "
+    "memory.\n\n"
     "  --quick      fewer rounds: figures that show that it runs and little more\n"
     "  --json FILE  the figures as data; FILE - is standard output\n";
 
@@ -77,25 +78,25 @@ static json_t *as_json(const struct bench *b)
     json_t *carriers = json_array();
     for (size_t i = 0; i < BENCH_CARRIERS; i++) {
         const struct bench_carrier *c = &b->carriers[i];
-        json_array_append_new(carriers, json_pack("{s:s, s:f, s:f, s:f}", "carrier", c->name,
-                                                  "bare_ns", c->bare_ns, "ours_ns", c->ours_ns,
-                                                  "ratio", c->ratio));
+        json_array_append_new(carriers,
+                              json_pack("{s:s, s:f, s:f, s:f}", "carrier", c->name, "bare_ns",
+                                        c->bare_ns, "ours_ns", c->ours_ns, "ratio", c->ratio));
     }
-    return json_pack("{s:s, s:{s:s, s:s}, s:b, s:o, s:{s:f, s:I}, s:{s:f, s:I, s:b}, s:{s:I, s:I}}",
-                     "schema", "plumbline-bench/1", "tool", "version", PL_VERSION, "models",
-                     PL_MODELS_DIGEST, "quick", b->quick, "round_trips", carriers, "oracle",
-                     "ns_per_message", b->oracle_ns, "messages", (json_int_t)b->oracle_messages,
-                     "suite", "seconds", b->suite_seconds, "messages",
-                     (json_int_t)b->suite_messages, "conforms", b->suite_conforms, "memory",
-                     "self_kib", (json_int_t)b->self_kib, "children_kib",
-                     (json_int_t)b->children_kib);
+    return json_pack(
+        "{s:s, s:{s:s, s:s}, s:b, s:o, s:{s:f, s:I}, s:{s:f, s:I, s:b}, s:{s:I, s:I}}", "schema",
+        "plumbline-bench/1", "tool", "version", PL_VERSION, "models", PL_MODELS_DIGEST, "quick",
+        b->quick, "round_trips", carriers, "oracle", "ns_per_message", b->oracle_ns, "messages",
+        (json_int_t)b->oracle_messages, "suite", "seconds", b->suite_seconds, "messages",
+        (json_int_t)b->suite_messages, "conforms", b->suite_conforms, "memory", "self_kib",
+        (json_int_t)b->self_kib, "children_kib", (json_int_t)b->children_kib);
 }
 
 static int write_json(const struct bench *b, const char *path)
 {
     json_t *root = as_json(b);
     FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
-    int err = out ? 0 : pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
+    int err =
+        out ? 0 : pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
     if (!err && (!root || json_dumpf(root, out, JSON_INDENT(2)) || fputc('\n', out) < 0))
         err = pl_cli_error(PL_EXIT_INTERNAL, "%s: the figures cannot be written", path);
     if (out && out != stdout && fclose(out) != 0 && !err)

@@ -148,7 +148,7 @@ struct tape {
         size_t at, size;
         bool to_iut, starts; /* starts: a group begins here */
         struct pl_bus_params bus;
-    } *entries;
+    } * entries;
     size_t n, cap;
     uint8_t *bytes;
     size_t size, bytes_cap;
@@ -248,8 +248,8 @@ static int run_suite(struct pl_suite_options *options, struct bench *b, bool kee
 static int record(struct bench *b, const char *path)
 {
     char error[512];
-    struct pl_suite_options options = {.scenarios = b->scenarios, .role = "device", .iut = "bench",
-                                       .seed = 1, .quick = b->quick};
+    struct pl_suite_options options = {
+        .scenarios = b->scenarios, .role = "device", .iut = "bench", .seed = 1, .quick = b->quick};
     options.port = pl_port_inprocess(b->spec, &pl_device_endpoint, NULL, "bench", PL_PORT_MEM_SIZE);
     options.pcapng = pl_pcapng_create(path, "plumbline bench", error, sizeof(error));
     int err = options.port && options.pcapng ? run_suite(&options, b, false)
@@ -291,8 +291,11 @@ int bench_suite(struct bench *b)
     unsigned turns = b->quick ? 1 : 3;
     struct pl_cli_iut iut = {0};
     int err = pl_cli_iut_open(&iut, "test");
-    struct pl_suite_options options = {.scenarios = b->scenarios, .port = iut.port,
-                                       .role = "device", .iut = "bench", .seed = 1,
+    struct pl_suite_options options = {.scenarios = b->scenarios,
+                                       .port = iut.port,
+                                       .role = "device",
+                                       .iut = "bench",
+                                       .seed = 1,
                                        .quick = b->quick};
     for (unsigned i = 0; !err && i < turns; i++) {
         double begun = bench_now_ns();

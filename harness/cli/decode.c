@@ -1,4 +1,5 @@
-/* `plumbline decode`: messages as text, from hexadecimal digits, files of them and pcapng traces. */
+/* `plumbline decode`: messages as text, from hexadecimal digits, files of them and pcapng traces.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -42,13 +43,15 @@ static ssize_t parse_hex(const char *text, uint8_t *out, size_t cap, char *why, 
         if (digit(text[0]) < 0 || (text[1] && digit(text[1]) < 0)) {
             int bad = (unsigned char)(digit(text[0]) < 0 ? text[0] : text[1]);
             bool blank = bad && strchr(" \t\r\n", bad);
-            snprintf(why, why_cap, blank ? "a byte has one digit only" : "byte 0x%02x is no hexadecimal digit",
+            snprintf(why, why_cap,
+                     blank ? "a byte has one digit only" : "byte 0x%02x is no hexadecimal digit",
                      (unsigned)bad);
             return -1;
         }
         if (!text[1] || n == cap) {
-            snprintf(why, why_cap, n == cap ? "it is longer than a message can be (%zu bytes)"
-                                            : "the last of its bytes (%zu) has one digit only",
+            snprintf(why, why_cap,
+                     n == cap ? "it is longer than a message can be (%zu bytes)"
+                              : "the last of its bytes (%zu) has one digit only",
                      n == cap ? cap : n + 1);
             return -1;
         }

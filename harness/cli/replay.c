@@ -19,7 +19,8 @@ struct replay_args {
 static const char help[] =
     "usage: plumbline replay FILE [PROFILE] [OPTIONS]\n"
     "FILE is a trace that `plumbline test --pcapng` wrote, or a scenario file.\n"
-    "A trace without an implementation is judged as it stands. With one (PROFILE, --exec, --connect\n"
+    "A trace without an implementation is judged as it stands. With one (PROFILE, --exec, "
+    "--connect\n"
     "or --listen) the harness's messages are sent once more and the answers of today are judged.\n"
     "A scenario file is run as `plumbline test --scenarios FILE` would, and nothing else is.\n\n"
     "  --exec COMMAND     start the IUT; it finds its sockets in PLUMBLINE_FD and so on\n"
@@ -90,9 +91,9 @@ static int bus_options(const struct replay_args *a, struct pl_bus_params *bus, b
         return pl_cli_error(PL_EXIT_USAGE, "--transport-features: '%s' is no 32-bit mask",
                             a->features);
     *fixed = p->bus_stated || a->max_msg_size || a->features;
-    *bus = p->bus_stated ? p->bus
-                         : (struct pl_bus_params){a->iut.spec->revision, (uint32_t)size,
-                                                  (uint32_t)features};
+    *bus = p->bus_stated
+               ? p->bus
+               : (struct pl_bus_params){a->iut.spec->revision, (uint32_t)size, (uint32_t)features};
     if (a->max_msg_size)
         bus->max_msg_size = (uint32_t)size;
     if (a->features)
@@ -145,11 +146,17 @@ static int replay_with(struct replay_args *a, const struct pl_scenarios *scenari
             devices[i] = p->devices[i].number;
         for (size_t i = 0; i < p->n_declares; i++)
             declared[i] = p->declares[i].clause;
-        struct pl_suite_options options = {
-            .scenarios = scenarios, .port = a->iut.port, .role = "device",
-            .iut = a->iut.port ? a->iut.name : a->words[0], .repeat = repeat, .repeat_whole = true,
-            .bus = fixed ? &bus : NULL, .devices = devices, .n_devices = p->n_devices,
-            .timeouts = {p->response_ms, p->reset_ms, p->fence_ms}, .declared = declared};
+        struct pl_suite_options options = {.scenarios = scenarios,
+                                           .port = a->iut.port,
+                                           .role = "device",
+                                           .iut = a->iut.port ? a->iut.name : a->words[0],
+                                           .repeat = repeat,
+                                           .repeat_whole = true,
+                                           .bus = fixed ? &bus : NULL,
+                                           .devices = devices,
+                                           .n_devices = p->n_devices,
+                                           .timeouts = {p->response_ms, p->reset_ms, p->fence_ms},
+                                           .declared = declared};
         err = conclude(a, &options);
     } else if (!err) {
         err = pl_cli_error(PL_EXIT_INTERNAL, "out of memory");

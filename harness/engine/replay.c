@@ -129,12 +129,11 @@ static void begin_scenario(struct replay *r, const char *name)
     pl_session_begin(&r->suite->session);
     r->suite->current = scenario;
     r->first_number = r->suite->session.numbers;
-    r->now = (struct pl_scenario_result){.name = scenario->name,
-                                         .section = scenario->section,
-                                         .clauses = scenario->clauses ? scenario->clauses
-                                                                      : (const char **)(uintptr_t)
-                                                                            no_clauses,
-                                         .parameters = ""};
+    r->now = (struct pl_scenario_result){
+        .name = scenario->name,
+        .section = scenario->section,
+        .clauses = scenario->clauses ? scenario->clauses : (const char **)(uintptr_t)no_clauses,
+        .parameters = ""};
 }
 
 /* --- the lines of a comment --- */
@@ -382,8 +381,7 @@ static int take_group(void *opaque, uint32_t group, const char *text)
     (void)group;
     const struct pl_spec *spec = parse_group(text, &bus, why, sizeof(why));
     if (!spec || spec != r->suite->spec) {
-        snprintf(r->error, r->cap, "%s",
-                 spec ? "the trace's groups are of different drafts" : why);
+        snprintf(r->error, r->cap, "%s", spec ? "the trace's groups are of different drafts" : why);
         r->err = -EINVAL;
         return STOPPED;
     }

@@ -19,6 +19,7 @@ enum {
     STUCK_RESET_MS = 300,
     FLOOD_MAX = 20000, /* messages read while waiting for one answer */
     CONTROL_MS = 1000,
+    START_MS = 10000,
 };
 
 static uint64_t now_ns(void)
@@ -74,6 +75,7 @@ int pl_session_start(struct pl_session *s, const struct pl_bus_params *bus)
     s->bus = *bus;
     s->alive = true;
     s->stuck = false;
+    s->spoken = false;
     s->silences = 0;
     pl_oracle_start(s->oracle, bus->max_msg_size, bus->features);
     pl_session_begin(s);
@@ -199,6 +201,7 @@ static int take(struct pl_session *s, int timeout_ms)
         return n;
     }
     s->silences = 0;
+    s->spoken = true;
     record(s, s->buffer, (size_t)n, false);
     pl_oracle_received(s->oracle, s->buffer, (size_t)n);
     struct pl_msg m;
@@ -368,6 +371,15 @@ static bool probe_one(struct pl_session *s, const struct pl_msg *m, bool wanted,
     return pl_session_push(s, out, (size_t)n) == 0;
 }
 
+/* A program that was just started may need a while; once it has spoken, or been silent, no more. */
+static int first_patience(struct pl_session *s)
+{
+    if (s->spoken)
+        return s->timeouts.response;
+    s->spoken = true;
+    return s->timeouts.response > START_MS ? s->timeouts.response : START_MS;
+}
+
 bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct pl_msg *witness)
 {
     uint16_t token, other = 0;
@@ -375,7 +387,7 @@ bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct
         return false;
     for (unsigned i = 0; i < FLOOD_MAX && !s->answered; i++) {
         struct pl_msg seen;
-        int n = take(s, s->timeouts.response);
+        int n = take(s, first_patience(s));
         if (n <= 0)
             return false;
         const struct pl_record *r = &s->ring[(s->ring_at + PL_TRACE_MAX - 1) % PL_TRACE_MAX];

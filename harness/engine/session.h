@@ -40,6 +40,7 @@ struct pl_session {
     struct pl_session_events events;
     struct pl_bus_params bus;
     bool alive;        /* started, and not ended since */
+    bool spoken;       /* something came from it since the start, or was waited for long enough */
     bool no_control;   /* control was offered, and the IUT does not answer there */
     bool stuck;        /* hung: to be started anew */
     unsigned misses;   /* requests that were not answered, in this run */

@@ -83,6 +83,7 @@ static bool allowed_now(const struct pl_track *t, const struct pl_msg *req)
     }
 }
 
+/* Nothing in the request is beyond what every device has to serve. */
 static bool valid_content(const struct pl_oracle *o, const struct pl_track *t,
                           const struct pl_msg *req)
 {
@@ -90,9 +91,20 @@ static bool valid_content(const struct pl_oracle *o, const struct pl_track *t,
         return false;
     if (answer_size(o, req) > o->max_msg_size)
         return false;
-    if (req->kind == PL_GET_CONFIG || req->kind == PL_SET_CONFIG)
-        return in_config(t, req);
-    return true;
+    switch (req->kind) {
+    case PL_GET_CONFIG:
+    case PL_SET_CONFIG: /* an empty range at the very end is no range to everybody */
+        return in_config(t, req) && req->f[PL_F_offset] < t->info.f[PL_F_config_size];
+    case PL_GET_DEVICE_FEATURES: /* no blocks at all, or beyond the last index there can be */
+        return req->f[PL_F_num_blocks] &&
+               req->f[PL_F_block_index] + req->f[PL_F_num_blocks] <= UINT64_C(1) << 32;
+    case PL_SET_DRIVER_FEATURES: /* blocks that the device does not have can only be refused */
+        return req->f[PL_F_num_blocks] && t->info.kind != PL_NONE &&
+               req->f[PL_F_block_index] + req->f[PL_F_num_blocks] <=
+                   t->info.f[PL_F_num_feature_blocks];
+    default:
+        return true;
+    }
 }
 
 static enum pl_predicate queue_reason(const struct pl_track *t, const struct pl_msg *req)

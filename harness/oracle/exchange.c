@@ -91,7 +91,7 @@ static void apply(struct pl_oracle *o, struct pl_track *t, struct pl_slot *slot,
         break;
     case PL_SET_DRIVER_FEATURES:
         if (slot->owed != PL_MUST_DISCARD)
-            pl_features_written(t, req, happened && slot->owed == PL_MUST_ANSWER);
+            pl_features_written(t, req, happened);
         break;
     case PL_GET_CONFIG:
         if (resp)

@@ -17,8 +17,8 @@ def all_constants(spec, core):
     return table
 
 
-def names(specs, core):
-    """pl_names.h: kinds and fields of all drafts, and the numbers of core virtio."""
+def kinds_and_fields(specs):
+    """Every message and every scalar of all drafts, each once, in a fixed order."""
     kinds, fields = [], []
     for spec in specs:
         for message in spec.messages:
@@ -28,6 +28,12 @@ def names(specs, core):
                 for field in layout.fields if layout else []:
                     if field.name not in fields:
                         fields.append(field.name)
+    return kinds, fields
+
+
+def names(specs, core):
+    """pl_names.h: kinds and fields of all drafts, and the numbers of core virtio."""
+    kinds, fields = kinds_and_fields(specs)
     out = ["/* Generated from models/: the names that all drafts share. */",
            "#ifndef PL_NAMES_H", "#define PL_NAMES_H", "",
            "enum pl_kind {", "    PL_NONE,"]
@@ -45,15 +51,8 @@ def names(specs, core):
 
 
 def names_c(specs):
-    kinds, fields = ["NONE"], ["none"]
-    for spec in specs:
-        for message in spec.messages:
-            if message.name not in kinds:
-                kinds.append(message.name)
-            for layout in (message.request, message.response, message.event):
-                for field in layout.fields if layout else []:
-                    if field.name not in fields:
-                        fields.append(field.name)
+    kinds, fields = kinds_and_fields(specs)
+    kinds, fields = ["NONE"] + kinds, ["none"] + fields
     out = ["/* Generated from models/: names as text, and the list of drafts. */", '#include "wire/wire.h"', "",
            "const char *const pl_kind_names[] = {" + ", ".join(f'"{k}"' for k in kinds) + "};",
            "const char *const pl_field_names[] = {" + ", ".join(f'"{f}"' for f in fields) + "};", ""]
