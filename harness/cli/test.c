@@ -110,6 +110,14 @@ static int run_suite(struct test_args *a, struct pl_suite_options *options)
     return err;
 }
 
+/* The command that repeats a finding needs the user's own scenarios, too. */
+static void add_scenarios(struct test_args *a)
+{
+    size_t n = strlen(a->iut.repeat), cap = sizeof(a->iut.repeat);
+    for (size_t i = 0; a->scenarios[i] && n + 1 < cap; i++)
+        n += (size_t)snprintf(a->iut.repeat + n, cap - n, " --scenarios '%s'", a->scenarios[i]);
+}
+
 static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, uint64_t seed)
 {
     struct pl_bus_params bus;
@@ -118,6 +126,7 @@ static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, u
     char error[512];
     const struct pl_profile *p = &a->iut.profile;
     int err = bus_options(a, &bus, &fixed);
+    add_scenarios(a);
     if (err)
         return err;
     struct pl_suite_options options = {

@@ -250,6 +250,15 @@ __attribute__((format(printf, 3, 4))) void pl_broken(struct pl_oracle *o, enum p
 void pl_used(struct pl_oracle *o, enum pl_predicate p);
 void pl_run_rules(struct pl_oracle *o, const struct pl_facts *f, bool event);
 
+/* --- byte order --- */
+/* Is `got` `want` with its `width` bytes turned round, and not `want` itself? */
+bool pl_endian_swapped(uint64_t got, uint64_t want, unsigned width);
+/* Judge a response; false where it is big-endian and nothing else can be made of it. */
+bool pl_endian_judge(struct pl_oracle *o, const struct pl_track *t, const struct pl_msg *req,
+                     const struct pl_msg *resp);
+/* Is an EVENT_CONFIG big-endian? */
+bool pl_endian_event(const struct pl_track *t, const struct pl_msg *ev);
+
 /* --- tracking; each file keeps one part of the state --- */
 struct pl_track *pl_track_get(struct pl_oracle *o, uint16_t dev_num);
 void pl_track_reset(struct pl_track *t);  /* a reset has ended: everything reads as reset */

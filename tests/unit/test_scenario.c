@@ -292,7 +292,7 @@ START_TEST(mistakes_of_a_step)
             "f.yaml:7: key 'data': GET_CONFIG has no field of this name");
     refused(STEP("GET_CONFIG: {_cutt: 1}"),
             "f.yaml:7: key '_cutt': GET_CONFIG has no field of this name");
-    refused(STEP("GET_CONFIG: {offset: \"\"}"), "f.yaml:7: key 'offset': it is empty");
+    refused(STEP("GET_CONFIG: {offset: \"\"}"), "f.yaml:7: key 'offset': it has no value");
     refused(STEP("{if: 1}"), "f.yaml:7: key 'steps': 'then' is missing");
     refused(STEP("{repeat: 2}"), "f.yaml:7: key 'steps': 'steps' is missing");
     refused(STEP("{repeat: 2, steps: fence}"),
