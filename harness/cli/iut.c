@@ -23,18 +23,39 @@ static int use_embedded(struct pl_cli_iut *iut)
     return 0;
 }
 
+/* Append one word as a shell takes it: in single quotes, with ' as '\\''. */
+static void append_quoted(char *out, size_t cap, const char *word)
+{
+    size_t n = strlen(out);
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
+    if (*word && strspn(word, plain) == strlen(word)) {
+        snprintf(out + n, cap - n, "%s", word);
+        return;
+    }
+    n += (size_t)snprintf(out + n, cap - n, "'");
+    for (; *word && n + 6 < cap; word++)
+        n += (size_t)snprintf(out + n, cap - n, *word == '\'' ? "'\\''" : "%c", *word);
+    snprintf(out + n, cap - n, "'");
+}
+
+static void append_option(struct pl_cli_iut *iut, const char *option, const char *value)
+{
+    size_t n = strlen(iut->repeat);
+    snprintf(iut->repeat + n, sizeof(iut->repeat) - n, " %s%s", option, option[0] ? " " : "");
+    append_quoted(iut->repeat, sizeof(iut->repeat), value);
+}
+
 static void repeat_command(struct pl_cli_iut *iut, const char *command)
 {
-    size_t cap = sizeof(iut->repeat);
-    int n = snprintf(iut->repeat, cap, "plumbline %s", command);
+    snprintf(iut->repeat, sizeof(iut->repeat), "plumbline %s", command);
     if (iut->profile_path)
-        n += snprintf(iut->repeat + n, cap - (size_t)n, " %.300s", iut->profile_path);
+        append_option(iut, "", iut->profile_path);
     if (iut->exec && iut->exec != iut->own_exec)
-        snprintf(iut->repeat + n, cap - (size_t)n, " --exec '%.500s'", iut->exec);
+        append_option(iut, "--exec", iut->exec);
     else if (iut->connect)
-        snprintf(iut->repeat + n, cap - (size_t)n, " --connect %.300s", iut->connect);
+        append_option(iut, "--connect", iut->connect);
     else if (iut->listen)
-        snprintf(iut->repeat + n, cap - (size_t)n, " --listen %.300s", iut->listen);
+        append_option(iut, "--listen", iut->listen);
 }
 
 static bool known_clause(void *opaque, const struct pl_spec *spec, const char *id)
@@ -61,7 +82,8 @@ static int load_profile(struct pl_cli_iut *iut)
         return PL_EXIT_USAGE;
     enum pl_role role = iut->profile.role;
     if (iut->role && !pl_role_find(iut->role, &role))
-        return pl_cli_error(PL_EXIT_USAGE, "--role: '%s' is none of device, driver, bus", iut->role);
+        return pl_cli_error(PL_EXIT_USAGE, "--role: '%s' is none of device, driver, bus",
+                            iut->role);
     iut->role = pl_role_name(role);
     if (role != PL_ROLE_DEVICE)
         return pl_cli_error(PL_EXIT_USAGE, "role %s: this version tests devices only", iut->role);

@@ -7,7 +7,7 @@
 
 #include "engine/expr.h"
 
-enum { NAME_MAX_LEN = 64, ARGS_MAX = 4, DEPTH_MAX = 64 };
+enum { NAME_MAX_LEN = 64, ARGS_MAX = 4, DEPTH_MAX = 64, NODES_MAX = 1000 };
 
 enum op {
     OP_NUMBER,
@@ -53,6 +53,7 @@ struct parser {
     char *why;
     size_t cap;
     int depth;
+    unsigned nodes;
 };
 
 /* Binary operators; the longer spellings first. */
@@ -176,6 +177,8 @@ static struct node *parse_unary(struct parser *s)
     blanks(s);
     if (++s->depth > DEPTH_MAX)
         return fail(s, "nested too deep");
+    if (++s->nodes > NODES_MAX)
+        return fail(s, "longer than 1000 terms");
     struct node *n = NULL;
     if (*s->p == '(') {
         s->p++;

@@ -6,8 +6,6 @@
 
 #include "engine/scenario.h"
 
-enum { CALL_DEPTH_MAX = 16 };
-
 struct pl_scenarios *pl_scenarios_new(const struct pl_spec *spec)
 {
     struct pl_scenarios *s = calloc(1, sizeof(*s));
@@ -50,49 +48,6 @@ bool pl_scenarios_add_embedded(struct pl_scenarios *s, char *error, size_t cap)
         struct pl_yaml_doc *doc =
             pl_yaml_load_memory(e->name, e->text, strlen(e->text), error, cap);
         if (!doc || !pl_scenarios_add(s, doc, error, cap))
-            return false;
-    }
-    return true;
-}
-
-static bool check_steps(const struct pl_scenarios *s, const struct pl_steps *steps, int depth,
-                        char *error, size_t cap)
-{
-    for (size_t i = 0; steps && i < steps->n; i++) {
-        const struct pl_step *step = &steps->step[i];
-        if (step->op == PL_STEP_CALL) {
-            const struct pl_procedure *p = pl_scenarios_procedure(s, step->name);
-            if (!p)
-                return pl_yaml_error(step->at, error, cap, "there is no procedure '%s'",
-                                     step->name);
-            if (depth >= CALL_DEPTH_MAX)
-                return pl_yaml_error(step->at, error, cap, "procedure '%s' calls itself",
-                                     step->name);
-            if (!check_steps(s, p->steps, depth + 1, error, cap))
-                return false;
-        }
-        if (!check_steps(s, step->then, depth, error, cap) ||
-            !check_steps(s, step->otherwise, depth, error, cap))
-            return false;
-    }
-    return true;
-}
-
-bool pl_scenarios_check(const struct pl_scenarios *s, char *error, size_t cap)
-{
-    for (size_t i = 0; i < s->n; i++) {
-        const struct pl_scenario *scenario = &s->list[i];
-        for (size_t k = 0; scenario->given && scenario->given[k]; k++) {
-            const struct pl_procedure *p = pl_scenarios_procedure(s, scenario->given[k]);
-            if (!p) {
-                snprintf(error, cap, "%s: scenario '%s': there is no procedure '%s'",
-                         scenario->file, scenario->name, scenario->given[k]);
-                return false;
-            }
-            if (!check_steps(s, p->steps, 0, error, cap))
-                return false;
-        }
-        if (!check_steps(s, scenario->steps, 0, error, cap))
             return false;
     }
     return true;

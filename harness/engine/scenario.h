@@ -67,6 +67,7 @@ struct pl_parameter {
 
 struct pl_scenario {
     const char *name, *section, *file;
+    const struct pl_yaml *at;
     const char **clauses; /* NULL-ended */
     struct pl_expr *when; /* over the combination: NULL always */
     struct pl_expr *needs;

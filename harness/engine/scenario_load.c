@@ -6,6 +6,8 @@
 
 #include "engine/scenario.h"
 
+enum { CHOICES_MAX = 10000 };
+
 struct load {
     struct pl_scenarios *s;
     char *error;
@@ -64,6 +66,9 @@ static bool load_hex(struct load *l, struct pl_step *step, const struct pl_yaml 
                      const char *text)
 {
     size_t n = strlen(text);
+    if (n / 2 > PL_MSG_MAX)
+        return pl_yaml_error(node, l->error, l->cap, "is %zu bytes, a message has %u at most",
+                             n / 2, PL_MSG_MAX);
     step->data = PL_DATA_HEX;
     step->hex = keep(l->s, n / 2 + 1, 1);
     for (size_t i = 0; i + 1 < n + 1 && text[i]; i += 2) {
@@ -342,6 +347,7 @@ static bool load_with(struct load *l, struct pl_scenario *scenario, const struct
                              "takes a mapping of names and lists of values");
     scenario->with = keep(l->s, node->n, sizeof(*scenario->with));
     scenario->n_with = node->n;
+    size_t product = 1;
     for (size_t i = 0; i < node->n; i++) {
         const struct pl_yaml *list = node->item[i];
         struct pl_parameter *p = &scenario->with[i];
@@ -350,6 +356,10 @@ static bool load_with(struct load *l, struct pl_scenario *scenario, const struct
         p->name = list->key;
         p->value = keep(l->s, list->n, sizeof(struct pl_expr *));
         p->n = list->n;
+        product *= list->n;
+        if (product > CHOICES_MAX)
+            return pl_yaml_error(node, l->error, l->cap,
+                                 "the parameters have more than %d combinations", CHOICES_MAX);
         for (size_t k = 0; k < list->n; k++) {
             p->value[k] = load_expr(l, list->item[k]);
             if (!p->value[k])
@@ -391,6 +401,7 @@ static bool load_scenario(struct load *l, struct pl_scenario *scenario, const st
         return false;
     if ((value = pl_yaml_get(node, "given")) && !(scenario->given = load_words(l, value)))
         return false;
+    scenario->at = node;
     if ((value = pl_yaml_get(node, "with")) && !load_with(l, scenario, value))
         return false;
     if (!(value = pl_yaml_get(node, "steps")))
@@ -421,6 +432,8 @@ static bool load_procedures(struct load *l, const struct pl_yaml *node)
     if (node->kind != PL_YAML_MAPPING)
         return pl_yaml_error(node, l->error, l->cap, "takes a mapping of names and steps");
     for (size_t i = 0; i < node->n; i++) {
+        if (pl_scenarios_procedure(l->s, node->item[i]->key))
+            return pl_yaml_error(node->item[i], l->error, l->cap, "is a procedure already");
         struct pl_steps *steps = load_steps(l, node->item[i]);
         if (!steps)
             return false;

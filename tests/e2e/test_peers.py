@@ -67,9 +67,10 @@ def judged_clauses():
     return {c["id"]: c for c in listed if c.get("judged")}
 
 
+# What takes long in every scenario meets a few of them only.
+BRIEFLY = {"floods": ("--select", "core-messages,ORD-DEV-02")}
 STYLES, FAULTS, BAD = table("--list-styles"), table("--list-faults"), table("--list-bad")
 JUDGED = judged_clauses()
-built = pytest.mark.skipif(not PLUMBLINE.exists(), reason="%s is not built" % PLUMBLINE)
 
 
 def expected(fault):
@@ -121,7 +122,7 @@ class Peer:
             self.run(*one)
 
     def meet_bad(self):
-        self.run(*(() if MODE == "full" else STRICT))
+        self.run(*(() if MODE == "full" else STRICT + BRIEFLY.get(self.name, ())))
 
     def meet_fault(self):
         """Stops at the first setting that shows the fault."""
@@ -160,13 +161,15 @@ class Peer:
 
 
 @pytest.fixture(scope="session")
-def meet(request):
-    """The peers of all selected tests, met at once, in the order in which they are asked for."""
+def meet(request, program):
+    """The peers of all selected tests, met side by side: those that take longest first, then in
+    the order in which they are asked for."""
     wanted = dict.fromkeys(item.callspec.params["peer"] for item in request.session.items if
         item.path.name == "test_peers.py" and hasattr(item, "callspec") and
         "peer" in item.callspec.params)
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        futures = {peer: pool.submit(Peer, *peer) for peer in wanted}
+        futures = {peer: pool.submit(Peer, *peer) for peer in sorted(wanted, key=lambda peer:
+            peer[0] != "bad")}
         try:
             yield lambda peer: futures[peer].result()
         finally:
@@ -178,7 +181,6 @@ def peers(kind, names):
     return pytest.mark.parametrize("peer", [pytest.param((kind, name), id=name) for name in names])
 
 
-@built
 @peers("style", styles(debatable=False))
 def test_faithful(meet, peer):
     met = meet(peer)
@@ -188,14 +190,12 @@ def test_faithful(meet, peer):
     assert met.clauses("warning") <= set(STYLES[peer[1]]["warnings"]), met
 
 
-@built
 @peers("style", styles(debatable=True))
 def test_debatable(meet, peer):
     """The specification can be read either way: the run ends properly, whatever its verdict."""
     meet(peer)
 
 
-@built
 @peers("fault", faults())
 def test_fault(meet, peer):
     met, name = meet(peer), peer[1]
@@ -208,7 +208,6 @@ def test_fault(meet, peer):
     assert 1 in met.statuses() or not met.clauses("fail"), met
 
 
-@built
 @peers("bad", BAD)
 def test_bad_process(meet, peer):
     met, finds = meet(peer), set(BAD[peer[1]]["finds"])
@@ -221,14 +220,14 @@ def test_bad_process(meet, peer):
         "exit" in finds, "%s, expected one of %s\n%s" % (met.kinds(), finds, met)
 
 
-@built
-def test_every_judged_clause_has_a_fault():
+def test_every_judged_clause_has_a_fault(program):
     due = {c["id"] for c in JUDGED.values() if c["how"] in ("passive", "active") and c["role"] in
         ("device", "any")}
     broken = {c for one in FAULTS.values() for c in one["clauses"]}
     assert due - broken <= WITHOUT_FAULT
 
 
+@pytest.mark.skipif(MODE == "quick", reason="the build of the harness has no part in it")
 def test_smoke():
     """The peers hold together by themselves, without the harness."""
     done = subprocess.run([sys.executable, ROOT / "tests" / "peers" / "smoke.py"],

@@ -548,11 +548,11 @@ static void unsupported(bool bad)
     struct packet p = pack(m);
     pl_poke_id(spec, p.bytes, 0x3f);
     send_packet(&p);
+    get_status(READY);
     if (bad) {
         pl_poke_type(spec, p.bytes, spec->header.response_bit);
         receive_packet(&p);
     }
-    get_status(READY);
     pl_oracle_settle(oracle);
 }
 
