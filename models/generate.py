@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import os
 import sys
+import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gen import expr, load, wire  # noqa: E402
@@ -49,7 +50,7 @@ def main(models, out):
     oracle, device = optional("oracle"), optional("device")
     for spec in specs:
         files[f"pl_spec_{spec.c}.c"] = wire.tables(spec, core)
-        if device and spec.device:
+        if device and spec.device is not None:
             files.update(device.render(spec, core))
     if oracle:
         files.update(oracle.render(specs, core))
@@ -61,11 +62,26 @@ def main(models, out):
         write(out, name, text)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: generate.py MODELS OUT")
+def run(models, out):
+    """main() with its errors as lines on standard error; the exit status."""
     try:
-        main(sys.argv[1], sys.argv[2])
+        main(models, out)
     except (load.ModelError, expr.ExprError) as err:
         print(err, file=sys.stderr)
+        return 2
+    except OSError as err:
+        print(f"{err.filename or out}:1: file: {err.strerror or err}", file=sys.stderr)
+        return 2
+    except Exception as err:  # pylint: disable=broad-exception-caught
+        frame = traceback.extract_tb(err.__traceback__)[-1]
+        print(f"{models}: internal error in {os.path.basename(frame.filename)}:{frame.lineno}: "
+              f"{type(err).__name__}: {load.shown(err)}", file=sys.stderr)
+        return 4
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        print("usage: generate.py MODELS OUT", file=sys.stderr)
         sys.exit(2)
+    sys.exit(run(sys.argv[1], sys.argv[2]))

@@ -1,6 +1,7 @@
 /* `plumbline clauses`: the normative statements of a draft, and which of them are judged. */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -44,14 +45,38 @@ static void print_table(const struct filter *f, const struct pl_clauses *clauses
     printf("%zu clauses, %zu of them judged\n", shown, judged);
 }
 
+/* One cell of a row: a bar would end it, a line break the row. */
+static void put_cell(const char *lead, const char *text)
+{
+    printf(" %s", lead);
+    for (; text && *text; text++) {
+        if (*text == '|')
+            putchar('\\');
+        putchar(*text == '\n' ? ' ' : *text);
+    }
+    fputs(" |", stdout);
+}
+
+static void print_row(const struct pl_clause_def *c)
+{
+    putchar('|');
+    put_cell("", c->id);
+    put_cell("", c->level);
+    put_cell("", c->role);
+    put_cell("", c->how);
+    put_cell(c->judged ? "yes" : "no: ", c->judged ? "" : c->reason);
+    put_cell("", c->section);
+    put_cell("", c->text);
+    putchar('\n');
+}
+
 static void print_md(const struct filter *f, const struct pl_clauses *clauses)
 {
     puts("| id | level | role | how | judged | section | text |\n| --- | --- | --- | --- | --- | --- | --- |");
     for (size_t i = 0; i < pl_clauses_count(clauses); i++) {
         const struct pl_clause_def *c = pl_clauses_get(clauses, i);
         if (wanted(f, c))
-            printf("| %s | %s | %s | %s | %s%s | %s | %s |\n", c->id, c->level, c->role, c->how,
-                   c->judged ? "yes" : "no: ", c->judged ? "" : c->reason, c->section, c->text);
+            print_row(c);
     }
 }
 
@@ -69,10 +94,13 @@ static int print_json(const struct filter *f, const struct pl_clauses *clauses)
             json_object_set_new(item, "reason", json_string(c->reason));
         json_array_append_new(list, item);
     }
-    int err = json_dumpf(list, stdout, JSON_INDENT(2));
-    putchar('\n');
+    char *text = json_dumps(list, JSON_INDENT(2));
     json_decref(list);
-    return err ? pl_cli_error(PL_EXIT_INTERNAL, "standard output cannot be written") : 0;
+    if (!text)
+        return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
+    puts(text); /* what cannot be written is said when the program ends */
+    free(text);
+    return 0;
 }
 
 static int check_filter(const struct filter *f)

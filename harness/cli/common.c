@@ -125,9 +125,11 @@ static bool add_folder(struct pl_scenarios *s, const char *path, char *error, si
 {
     struct dirent **entries;
     int n = scandir(path, &entries, is_yaml, alphasort);
-    bool good = n >= 0;
-    if (!good)
+    bool good = n > 0;
+    if (n < 0)
         snprintf(error, cap, "%s: %s", path, strerror(errno));
+    else if (n == 0)
+        snprintf(error, cap, "%s: the folder holds no file whose name ends in .yaml", path);
     for (int i = 0; i < n; i++) {
         char file[4096];
         snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);

@@ -242,7 +242,5 @@ int pl_cmd_decode(int argc, char **argv)
         return pl_cli_error(PL_EXIT_USAGE, "decode: there is no FILE and no HEX to decode");
     for (size_t i = 0; !err && i < WORDS_MAX && words[i]; i++)
         err = decode_word(wanted, words[i]);
-    if (fflush(stdout) != 0 && !err && errno != EPIPE) /* a reader may have seen enough */
-        err = pl_cli_error(PL_EXIT_INTERNAL, "standard output: %s", strerror(errno));
     return err;
 }

@@ -1,10 +1,12 @@
 /* The program: finds the command and runs it. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "engine/version.h"
+#include "report/internal.h"
 
 static const struct {
     const char *name;
@@ -31,19 +33,31 @@ static int usage(FILE *out, int code)
     return code;
 }
 
+/*
+ * What stayed in standard output's buffer is written now, and said where it cannot be. A reader that
+ * has seen enough and left is no error; a command that failed has said its own sentence.
+ */
+static int finish(int code)
+{
+    int err = pl_stream_end(stdout);
+    if (err == 0 || err == -EPIPE || code >= PL_EXIT_USAGE)
+        return code;
+    return pl_cli_error(PL_EXIT_USAGE, "standard output: cannot be written: %s", strerror(-err));
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2)
         return usage(stderr, PL_EXIT_USAGE);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help") || !strcmp(argv[1], "-h"))
-        return usage(stdout, 0);
+        return finish(usage(stdout, 0));
     if (!strcmp(argv[1], "--version")) {
         puts("plumbline " PL_VERSION);
-        return 0;
+        return finish(0);
     }
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 2, argv + 2);
+            return finish(commands[i].run(argc - 2, argv + 2));
     return pl_cli_error(PL_EXIT_USAGE, "unknown command '%s'; `plumbline --help` lists them", argv[1]);
 }

@@ -1,36 +1,88 @@
 /* Writing a run's reports to where the command line wants them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "report/internal.h"
 
 typedef int writer(const struct pl_report *report, FILE *out);
 
-static int write_one(const char *path, writer *write, const struct pl_report *report)
+static bool to_stdout(const char *path)
 {
-    if (!path)
-        return 0;
-    FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
-    if (!out)
-        return pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
-    int err = write(report, out);
+    return path && strcmp(path, "-") == 0;
+}
+
+/* One sentence for the first that cannot be written; `so_far` is the exit status up to here. */
+static int note(int so_far, const char *path, int err)
+{
+    if (so_far || err >= 0)
+        return so_far;
+    return pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s",
+                        to_stdout(path) ? "standard output" : path, strerror(-err));
+}
+
+static FILE *open_path(const char *path)
+{
+    return to_stdout(path) ? stdout : fopen(path, "w");
+}
+
+static int close_path(FILE *out)
+{
+    int err = pl_stream_end(out);
     if (out != stdout && fclose(out) != 0 && !err)
         err = -errno;
-    return err < 0 ? pl_cli_error(PL_EXIT_INTERNAL, "%s: %s", path, strerror(-err)) : 0;
+    return err;
+}
+
+static int write_one(int so_far, const char *path, writer *write, const struct pl_report *report)
+{
+    if (!path)
+        return so_far;
+    FILE *out = open_path(path);
+    if (!out)
+        return note(so_far, path, -errno);
+    int err = write(report, out), closed = close_path(out);
+    return note(so_far, path, err < 0 ? err : closed);
+}
+
+int pl_cli_output_text(const char *path, const char *text)
+{
+    FILE *out = open_path(path);
+    if (!out)
+        return note(0, path, -errno);
+    fprintf(out, "%s\n", text);
+    return note(0, path, close_path(out));
+}
+
+/* Whether a file could be made: it is made and removed, for a run may end without a report. */
+static int check_new(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return errno == EEXIST ? 0 : -errno; /* a link to what does not exist yet */
+    close(fd);
+    return unlink(path) < 0 ? -errno : 0;
 }
 
 static int check_one(const char *path)
 {
-    if (!path || strcmp(path, "-") == 0)
+    struct stat st;
+    if (!path || to_stdout(path))
         return 0;
-    FILE *out = fopen(path, "a");
-    if (!out)
-        return pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
-    fclose(out);
-    return 0;
+    int err = 0;
+    if (stat(path, &st) < 0)
+        err = errno == ENOENT ? check_new(path) : -errno;
+    else if (S_ISDIR(st.st_mode))
+        err = -EISDIR;
+    else if (access(path, W_OK) < 0)
+        err = -errno;
+    return note(0, path, err);
 }
 
 int pl_cli_output_check(const struct pl_cli_output *output)
@@ -39,21 +91,26 @@ int pl_cli_output_check(const struct pl_cli_output *output)
     return err ? err : check_one(output->junit);
 }
 
-static bool to_stdout(const char *path)
+/* The report for people; a reader that has seen enough and left is no error. */
+static int write_text(const struct pl_cli_output *output, const struct pl_report *report, FILE *out)
 {
-    return path && strcmp(path, "-") == 0;
+    int err;
+    if (output->quiet) {
+        char *iut = pl_text_clean(report->iut);
+        fprintf(out, "%s: %s\n", iut ? iut : "",
+                report->conforms ? "CONFORMS" : "DOES NOT CONFORM");
+        free(iut);
+        err = pl_stream_end(out);
+    } else {
+        err = pl_report_text(report, out, isatty(fileno(out)), output->verbose);
+    }
+    return err == -EPIPE ? 0 : err;
 }
 
 int pl_cli_output_write(const struct pl_cli_output *output, const struct pl_report *report)
 {
     FILE *text = to_stdout(output->json) || to_stdout(output->junit) ? stderr : stdout;
-    int err = 0;
-    if (output->quiet)
-        fprintf(text, "%s: %s\n", report->iut, report->conforms ? "CONFORMS" : "DOES NOT CONFORM");
-    else
-        err = pl_report_text(report, text, isatty(fileno(text)), output->verbose);
-    if (err < 0)
-        return pl_cli_error(PL_EXIT_INTERNAL, "standard output: %s", strerror(-err));
-    err = write_one(output->json, pl_report_json, report);
-    return err ? err : write_one(output->junit, pl_report_junit, report);
+    int err = note(0, text == stderr ? "standard error" : "-", write_text(output, report, text));
+    err = write_one(err, output->json, pl_report_json, report);
+    return write_one(err, output->junit, pl_report_junit, report);
 }

@@ -14,7 +14,9 @@ struct pl_cli_output {
 
 /* A file that cannot be written is said before the run. 0, or an exit status after the error. */
 int pl_cli_output_check(const struct pl_cli_output *output);
-/* Write everything. 0, or an exit status after the error. */
+/* Write everything that can be. 0, or an exit status after the first error. */
 int pl_cli_output_write(const struct pl_cli_output *output, const struct pl_report *report);
+/* Write a whole text and a line end to a path as above. 0, or an exit status after the error. */
+int pl_cli_output_text(const char *path, const char *text);
 
 #endif

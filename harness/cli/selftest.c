@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "engine/version.h"
 #include "peer/device.h"
 #include "pl_digest.h"
@@ -323,10 +324,13 @@ static int write_json(const struct selftest *t, const char *path, const size_t c
                              (json_int_t)(counts[0] + counts[1] + counts[2]), "killed",
                              (json_int_t)counts[0], "misattributed", (json_int_t)counts[1], "alive",
                              (json_int_t)counts[2]);
-    int err = strcmp(path, "-") ? json_dump_file(root, path, JSON_INDENT(2))
-                                : json_dumpf(root, stdout, JSON_INDENT(2));
+    char *text = json_dumps(root, JSON_INDENT(2));
     json_decref(root);
-    return err ? pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written", path) : 0;
+    if (!text)
+        return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
+    int err = pl_cli_output_text(path, text);
+    free(text);
+    return err;
 }
 
 static int conclude(const struct selftest *t, const char *json, bool verbose)
@@ -410,5 +414,8 @@ int pl_cmd_selftest(int argc, char **argv)
         return pl_cli_error(PL_EXIT_USAGE, "--seed: '%s' is no 64-bit number", seed);
     t.jobs = n > JOBS_MAX ? JOBS_MAX : (unsigned)n;
     t.spec = pl_cli_spec(spec);
-    return t.spec ? run_selftest(&t, json, verbose) : PL_EXIT_USAGE;
+    if (!t.spec)
+        return PL_EXIT_USAGE;
+    err = pl_cli_output_check(&(const struct pl_cli_output){.json = json});
+    return err ? err : run_selftest(&t, json, verbose);
 }

@@ -154,8 +154,9 @@ static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, u
         err = run_suite(a, &options);
     if (options.pcapng) {
         int failed = pl_pcapng_finish(options.pcapng);
-        if (failed < 0)
-            err = pl_cli_error(PL_EXIT_INTERNAL, "%s: %s", a->pcapng, strerror(-failed));
+        if (failed < 0 && err < PL_EXIT_USAGE)
+            err = pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s", a->pcapng,
+                               strerror(-failed));
     }
     free(lists.devices);
     free(lists.declared);

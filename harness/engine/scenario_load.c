@@ -401,7 +401,7 @@ static bool load_scenario(struct load *l, struct pl_scenario *scenario, const st
         return false;
     if ((value = pl_yaml_get(node, "given")) && !(scenario->given = load_words(l, value)))
         return false;
-    scenario->at = node;
+    scenario->at = value ? value : node;
     if ((value = pl_yaml_get(node, "with")) && !load_with(l, scenario, value))
         return false;
     if (!(value = pl_yaml_get(node, "steps")))

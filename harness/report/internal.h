@@ -31,6 +31,14 @@ char *pl_text_message(const struct pl_spec *spec, const struct pl_trace_entry *e
 /* Whether a finding belongs to a scenario's result: its name, and its parameters where given. */
 bool pl_finding_of(const struct pl_finding *finding, const struct pl_scenario_result *scenario);
 
+/*
+ * Findings of one clause, or of one kind of breakdown, form a group. Whether this one is the first
+ * of its group in the report; and where else the group was seen: "scenario-a (12 times), b and 3
+ * more", or "". The caller frees the text; NULL: no memory.
+ */
+bool pl_finding_leads(const struct pl_report *report, size_t index);
+char *pl_finding_also(const struct pl_report *report, size_t lead);
+
 /* Flush and report what went wrong with the stream: 0 or a negative errno. */
 int pl_stream_end(FILE *out);
 

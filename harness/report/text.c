@@ -1,4 +1,4 @@
-/* The report for people: header, table of verdicts, a block for each finding, and the outcome. */
+/* The report for people: header, table of verdicts, a block for each broken clause, the outcome. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,9 +204,11 @@ static void finding_title(const struct text *t, const struct pl_finding *finding
     fputc('\n', t->out);
 }
 
-static void finding_block(const struct text *t, const struct pl_report *report,
-                          const struct pl_finding *finding)
+/* The first finding of a group in full, and one line of where else it is seen. */
+static void finding_block(const struct text *t, const struct pl_report *report, size_t index)
 {
+    const struct pl_finding *finding = &report->findings[index];
+    char *also = pl_finding_also(report, index);
     finding_title(t, finding);
     if (finding->clause)
         labelled(t, "required", finding->clause->text);
@@ -215,7 +217,9 @@ static void finding_block(const struct text *t, const struct pl_report *report,
     labelled(t, "parameters", finding->parameters);
     messages(t, report, finding);
     labelled(t, "repeat", finding->repeat);
+    labelled(t, "also in", also);
     fputc('\n', t->out);
+    free(also);
 }
 
 /* First what breaks clauses, then warnings, then crashes, hangs and the like. */
@@ -228,8 +232,8 @@ static void findings(const struct text *t, const struct pl_report *report)
 {
     for (unsigned turn = 0; turn < 3; turn++) {
         for (size_t i = 0; i < report->n_findings; i++) {
-            if (rank(&report->findings[i]) == turn)
-                finding_block(t, report, &report->findings[i]);
+            if (rank(&report->findings[i]) == turn && pl_finding_leads(report, i))
+                finding_block(t, report, i);
         }
     }
 }

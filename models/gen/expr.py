@@ -1,21 +1,44 @@
 """The expression language of the models: Python's expression syntax, printed as C over uint64_t."""
 import ast
+import warnings
 
 BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.BitAnd: "&", ast.BitOr: "|",
           ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>"}
 COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+
+MAX_LENGTH, MAX_DEPTH = 4000, 60
 
 
 class ExprError(Exception):
     """What is wrong with an expression, in one sentence."""
 
 
+def deeper_than(node, most):
+    """Whether a tree has more than `most` levels, found without recursion."""
+    level = [node]
+    for _ in range(most):
+        level = [child for parent in level for child in ast.iter_child_nodes(parent)]
+        if not level:
+            return False
+    return True
+
+
 def parse(text):
     """Parse one expression; ExprError says what is wrong with it."""
+    text = str(text).strip()
+    if len(text) > MAX_LENGTH:
+        raise ExprError(f"an expression has at most {MAX_LENGTH} characters, not {len(text)}")
     try:
-        return ast.parse(str(text).strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice on its own language
+            node = ast.parse(text, mode="eval").body
     except SyntaxError as err:
         raise ExprError(f"'{text}' is not an expression ({err.msg})") from err
+    except (ValueError, RecursionError, MemoryError) as err:
+        raise ExprError(f"'{text}' is not an expression") from err
+    if deeper_than(node, MAX_DEPTH):
+        raise ExprError(f"'{text}' is nested too deeply")
+    return node
 
 
 def dotted(node):
@@ -55,9 +78,9 @@ class Printer:
     def c_Constant(self, node):
         if isinstance(node.value, bool):
             return "true" if node.value else "false"
-        if isinstance(node.value, int):
+        if isinstance(node.value, int) and node.value < 1 << 64:
             return f"UINT64_C({node.value})"
-        raise ExprError(f"'{node.value}' is not a number")
+        raise ExprError(f"'{node.value}' is not a number of 64 bits")
 
     def c_Name(self, node):
         if node.id in ("true", "false"):
@@ -89,7 +112,7 @@ class Printer:
     def c_Compare(self, node):
         parts, left = [], node.left
         for op, right in zip(node.ops, node.comparators):
-            if isinstance(op, (ast.In, ast.NotIn)) and isinstance(right, (ast.Tuple, ast.List)):
+            if isinstance(op, (ast.In, ast.NotIn)) and isinstance(right, (ast.Tuple, ast.List)) and right.elts:
                 any_of = " || ".join(f"({self.c(left)} == {self.c(e)})" for e in right.elts)
                 parts.append(f"({any_of})" if isinstance(op, ast.In) else f"(!({any_of}))")
             elif type(op) in COMPARE:

@@ -3,17 +3,49 @@
 Every problem is one line `file:line: key 'x': why`; load() collects them all and raises ModelError.
 """
 import os
+import re
 
 import yaml
 
 WIDTH = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
+MAX_U64 = (1 << 64) - 1
 SIDES = ("driver", "device", "either", "bus")
 UNITS = ("elements", "bytes", "bits")
 MAX_MODEL_BYTES = 4 << 20
+MAX_NODES = 200_000  # many times what a draft needs; aliases count each time they are used
+MAX_PROBLEMS = 100
+MAX_SHOWN = 200
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+CLAUSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+BEYOND_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 class ModelError(Exception):
     """The problems found, one line each."""
+
+
+class TooLarge(Exception):
+    """A document with more nodes than any model has; its argument is the line."""
+
+
+def shown(value):
+    """A value as a problem quotes it: short, printable, on one line."""
+    text = str(value)
+    text = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
+    return "".join(ch if ch.isprintable() else " " if ch.isspace() else ascii(ch)[1:-1] for ch in text)
+
+
+def problem_line(file, line, key, why):
+    return f"{file}:{line}: key '{shown(key)}': {shown(why)}"
+
+
+def error_of(problems):
+    """ModelError with each problem once, and no more of them than anybody reads."""
+    lines = list(dict.fromkeys(problems))
+    if len(lines) > MAX_PROBLEMS:
+        place = lines[MAX_PROBLEMS].split(": ")[0]
+        lines[MAX_PROBLEMS:] = [f"{place}: and {len(lines) - MAX_PROBLEMS} more problems from here on"]
+    return ModelError("\n".join(lines))
 
 
 class Doc(dict):
@@ -23,66 +55,136 @@ class Doc(dict):
     lines = None
 
 
+class Items(list):
+    """A list that knows the line of each item."""
+    line = 0
+    lines = ()
+
+
 class Loader:
     """Reads YAML into dicts and lists that remember their lines, and collects problems."""
 
     def __init__(self):
         self.problems = []
+        self.nodes = 0
 
     def problem(self, file, line, key, why):
-        self.problems.append(f"{file}:{line}: key '{key}': {why}")
+        self.problems.append(problem_line(file, line, key, why))
+
+    def file_problem(self, path, why, line=1):
+        self.problems.append(f"{path}:{line}: file: {shown(why)}")
 
     def read(self, path):
         """The document at path, or None where it cannot be read (the problem is noted)."""
         try:
             if os.path.getsize(path) > MAX_MODEL_BYTES:
-                self.problems.append(f"{path}:1: file: larger than {MAX_MODEL_BYTES} bytes")
+                self.file_problem(path, f"larger than {MAX_MODEL_BYTES} bytes")
                 return None
             with open(path, encoding="utf-8") as stream:
                 node = yaml.compose(stream, Loader=yaml.SafeLoader)
-        except (OSError, UnicodeDecodeError) as err:
-            self.problems.append(f"{path}:1: file: cannot be read ({err})")
-            return None
+            if node is None:
+                self.file_problem(path, "is empty")
+                return None
+            self.nodes = 0
+            return self.build(node, path, ())
+        except UnicodeDecodeError as err:
+            self.file_problem(path, f"is not UTF-8 ({err.reason} at byte {err.start} of the part read)")
+        except OSError as err:
+            self.file_problem(path, f"cannot be read ({err.strerror})")
         except yaml.YAMLError as err:
             mark = getattr(err, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            self.problems.append(f"{path}:{line}: file: not YAML ({getattr(err, 'problem', err)})")
-            return None
-        if node is None:
-            self.problems.append(f"{path}:1: file: is empty")
-            return None
-        return self.build(node, path, ())
+            why = getattr(err, "problem", None) or getattr(err, "reason", None) or err
+            self.file_problem(path, f"not YAML ({why})", mark.line + 1 if mark else 1)
+        except RecursionError:
+            self.file_problem(path, "is nested deeper than any model")
+        except TooLarge as err:
+            self.file_problem(path, f"comes to more than {MAX_NODES} values; aliases count at each use", err.args[0])
+        except ValueError as err:  # a character number out of range, in an escape
+            self.file_problem(path, f"not YAML ({err})")
+        return None
 
     def build(self, node, path, above):
+        """A node as Doc, Items or a scalar; `above` are the nodes that it stands in."""
+        line = node.start_mark.line + 1
         if id(node) in above:
-            self.problem(path, node.start_mark.line + 1, "*", "an alias contains itself")
+            self.problem(path, line, "*", "an alias contains itself")
             return None
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise TooLarge(line)
         above = above + (id(node),)
         if isinstance(node, yaml.MappingNode):
-            doc = Doc()
-            doc.file, doc.line, doc.lines = path, node.start_mark.line + 1, {}
-            for key_node, value_node in node.value:
-                key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
-                if key in doc:
-                    self.problem(path, key_node.start_mark.line + 1, key, "stands twice")
-                doc[key] = self.build(value_node, path, above)
-                doc.lines[key] = key_node.start_mark.line + 1
-            return doc
+            return self.build_mapping(node, path, above)
         if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, path, above) for item in node.value]
+            items = Items(self.build(item, path, above) for item in node.value)
+            items.line, items.lines = line, [item.start_mark.line + 1 for item in node.value]
+            return items
+        return self.scalar(node, path, line)
+
+    def build_mapping(self, node, path, above):
+        doc = Doc()
+        doc.file, doc.line, doc.lines = path, node.start_mark.line + 1, {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
+            if not isinstance(key_node, yaml.ScalarNode) or BEYOND_TEXT.search(key):
+                self.problem(path, line, key, "a key is one word")
+                continue
+            if key in doc:
+                self.problem(path, line, key, "stands twice")
+            doc[key] = self.build(value_node, path, above)
+            doc.lines[key] = line
+        return doc
+
+    def scalar(self, node, path, line):
+        """A text, number, truth value or null; dates, byte strings and tags of YAML are none."""
         loader = yaml.SafeLoader("")
         try:
-            return loader.construct_object(node)
-        except (yaml.YAMLError, ValueError) as err:
-            self.problem(path, node.start_mark.line + 1, node.value, f"not a scalar ({err})")
+            value = loader.construct_object(node)
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError) as err:
+            self.problem(path, line, node.value, f"not a scalar ({getattr(err, 'problem', None) or err})")
             return None
         finally:
             loader.dispose()
+        if value is not None and not isinstance(value, (str, int, float)):
+            self.problem(path, line, node.value, f"is a {type(value).__name__}, which no model has; quote it")
+        elif isinstance(value, str) and BEYOND_TEXT.search(value):
+            self.problem(path, line, value, "holds a character that is no text")
+        elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+            self.problem(path, line, node.value, "does not fit 64 bits")
+        else:
+            return value
+        return None
 
-    def check(self, doc, path, schema):
+    def each(self, items, path, schema):
+        """The items of a list that are mappings as the schema has them; the others are problems."""
+        for item, line in zip(items, items.lines):
+            if self.check(item, path, schema, line):
+                yield item
+
+    def numbers(self, doc, low, high):
+        """The mapping's entries that are a name with a number from low to high; others are problems."""
+        good = {}
+        for key, value in doc.items():
+            if not IDENTIFIER.fullmatch(key):
+                self.problem(doc.file, doc.lines[key], key, "is no name of letters, digits and _")
+            elif isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                self.problem(doc.file, doc.lines[key], key, f"is '{shown(value)}', must be a number from {low} to {high}")
+            else:
+                good[key] = value
+        return good
+
+    def identifier(self, doc, key):
+        """Whether doc[key] can be a part of a C name."""
+        if IDENTIFIER.fullmatch(doc[key]):
+            return True
+        self.problem(doc.file, doc.lines[key], key, f"'{shown(doc[key])}' is no name of letters, digits and _")
+        return False
+
+    def check(self, doc, path, schema, line=1):
         """Check a mapping against {key: (type or types, required)}; unknown keys are problems."""
         if not isinstance(doc, Doc):
-            self.problems.append(f"{path}:1: file: a mapping is expected here")
+            self.file_problem(path, "a mapping is expected here", line)
             return False
         good = True
         for key, value in doc.items():
@@ -152,7 +254,7 @@ class Spec:
         self.messages = []
         self.clauses = []
         self.device = None
-        self.mutants = []
+        self.mutants = Items()
 
     def message(self, name):
         return next((m for m in self.messages if m.name == name), None)
@@ -190,12 +292,11 @@ ROLES = ("device", "driver", "bus", "any")
 HOWS = ("passive", "active", "option", "inspect")
 
 
-def load_layout(load, items, path, line):
+def load_layout(load, items, path):
     layout, offset, names = Layout(), 0, set()
-    for item in items:
-        if not load.check(item, path, FIELD_SCHEMA):
-            continue
+    for item in load.each(items, path, FIELD_SCHEMA):
         name, kind = item["name"], item["type"]
+        load.identifier(item, "name")
         if layout.tail:
             load.problem(path, item.line, name, "stands behind a variable array")
         if name in names:
@@ -225,8 +326,7 @@ def load_layout(load, items, path, line):
 
 
 def load_message(load, spec, doc, path, binding, seen):
-    if not load.check(doc, path, MESSAGE_SCHEMA):
-        return
+    load.identifier(doc, "name")
     message = Message(doc["name"], doc["id"], bool(doc.get("bus")), binding, doc["from"])
     if not 0 <= message.id <= 255:
         load.problem(path, doc.lines["id"], "id", "is not within 0 to 255")
@@ -241,11 +341,11 @@ def load_message(load, spec, doc, path, binding, seen):
     if is_event == ("request" in doc) or ("request" in doc) != ("response" in doc):
         load.problem(path, doc.line, "request", "a message has request and response, or event")
         return
-    if is_event != bool(message.id & spec.id_bits.get("event", 0)):
+    if "event" in spec.id_bits and is_event != bool(message.id & spec.id_bits["event"]):
         load.problem(path, doc.lines["id"], "id", "its event bit does not fit the layout")
     for part in ("request", "response", "event"):
         if part in doc:
-            setattr(message, part, load_layout(load, doc[part], path, doc.line))
+            setattr(message, part, load_layout(load, doc[part], path))
     spec.messages.append(message)
 
 
@@ -253,7 +353,7 @@ def load_header(load, spec, doc, path):
     if not load.check(doc, path, {"size": (int, True), "fields": (list, True),
                                   "type_bits": (dict, True), "id_bits": (dict, True)}):
         return
-    layout = load_layout(load, doc["fields"], path, doc.line)
+    layout = load_layout(load, doc["fields"], path)
     spec.header_size = doc["size"]
     spec.header = {f.name: f for f in layout.fields}
     if layout.size != doc["size"]:
@@ -264,7 +364,10 @@ def load_header(load, spec, doc, path):
     for name in spec.header:
         if name not in ("type", "msg_id", "dev_num", "token", "msg_size"):
             load.problem(path, doc.lines["fields"], name, "is no header field of any draft")
-    spec.type_bits, spec.id_bits = doc["type_bits"], doc["id_bits"]
+    for key, words in (("type_bits", ("response", "bus", "reserved")), ("id_bits", ("event", "implementation_defined"))):
+        if load.check(doc[key], path, {word: (int, True) for word in words}):
+            good = load.numbers(doc[key], 0, 255)
+            setattr(spec, key, good if len(good) == len(words) else {})
 
 
 def load_messages(load, spec, folder):
@@ -277,40 +380,49 @@ def load_messages(load, spec, folder):
     spec.title, spec.revision, spec.fence = doc["title"], doc["revision"], doc["fence"]
     load_header(load, spec, doc["header"], path)
     limits = {k: (int, True) for k in ("min_max_msg_size", "max_max_msg_size", "recommended_max_msg_size")}
-    load.check(doc["limits"], path, limits)
-    spec.limits = doc["limits"]
-    spec.constants = doc.get("constants") or {}
-    spec.transport_features = doc.get("transport_features") or {}
+    if load.check(doc["limits"], path, limits):
+        spec.limits = load.numbers(doc["limits"], 1, 65535)
+    spec.constants = load.numbers(doc["constants"], 0, MAX_U64) if "constants" in doc else {}
+    if "transport_features" in doc:
+        spec.transport_features = load.numbers(doc["transport_features"], 0, 31)
+    if not 0 <= spec.revision <= 0xffffffff:
+        load.problem(path, doc.lines["revision"], "revision", "does not fit 32 bits")
     seen = set()
-    for item in doc["messages"]:
+    for item in load.each(doc["messages"], path, MESSAGE_SCHEMA):
         load_message(load, spec, item, path, False, seen)
     binding = os.path.join(folder, "binding.yaml")
     if os.path.exists(binding):
         extra = load.read(binding)
         if extra is not None and load.check(extra, binding, {"messages": (list, True)}):
-            for item in extra["messages"]:
+            for item in load.each(extra["messages"], binding, MESSAGE_SCHEMA):
                 load_message(load, spec, item, binding, True, seen)
     fence = spec.message(spec.fence)
     if not fence or not fence.request or fence.request.size or fence.request.tail:
         load.problem(path, doc.lines["fence"], "fence", f"'{spec.fence}' is no request without payload")
 
 
+def read_list(load, path, what):
+    """The list that a file holds; an empty one where it holds none (the problem is noted)."""
+    noted = len(load.problems)
+    docs = load.read(path)
+    if isinstance(docs, Items):
+        return docs
+    if docs is not None or len(load.problems) == noted:
+        load.file_problem(path, f"a list of {what} is expected")
+    return Items()
+
+
 def load_clauses(load, spec, folder):
     path = os.path.join(folder, "clauses.yaml")
     if not os.path.exists(path):
         return
-    docs = load.read(path)
-    if not isinstance(docs, list):
-        if docs is not None:
-            load.problems.append(f"{path}:1: file: a list of clauses is expected")
-        return
-    seen = {}
-    for doc in docs:
-        if not load.check(doc, path, CLAUSE_SCHEMA):
-            continue
+    docs, seen = read_list(load, path, "clauses"), {}
+    for doc in load.each(docs, path, CLAUSE_SCHEMA):
         for key, words in (("level", LEVELS), ("role", ROLES), ("how", HOWS)):
             if doc[key] not in words:
                 load.problem(path, doc.lines[key], key, f"'{doc[key]}' is none of {' '.join(words)}")
+        if not CLAUSE_ID.fullmatch(doc["id"]):
+            load.problem(path, doc.lines["id"], "id", f"'{doc['id']}' is no name of letters, digits and -")
         if doc["id"] in seen:
             load.problem(path, doc.lines["id"], "id", f"{doc['id']} stands at line {seen[doc['id']]} already")
         seen[doc["id"]] = doc.line
@@ -328,32 +440,60 @@ def load_core(load, root):
               "device_types": (list, True)}
     if doc is None or not load.check(doc, path, schema):
         return None
-    for item in doc["device_types"]:
-        load.check(item, path, {"name": (str, True), "id": (int, True), "shm": (bool, True),
-                                "opaque": (list, True)})
+    load.numbers(doc["status_bits"], 1, 255)
+    load.numbers(doc["feature_bits"], 0, 63)
+    load.numbers(doc["limits"], 0, MAX_U64)
+    for item in load.each(doc["device_types"], path, {"name": (str, True), "id": (int, True), "shm": (bool, True),
+                                                      "opaque": (list, True)}):
+        load.identifier(item, "name")
+        if not 0 <= item["id"] <= 0xffffffff:
+            load.problem(path, item.lines["id"], "id", "does not fit 32 bits")
+        for part in item["opaque"]:
+            if not is_range(part):
+                load.problem(path, item.lines["opaque"], "opaque", f"'{part}' is no [first, last] of byte offsets")
     return doc
+
+
+def is_range(part):
+    """Whether this is [first, last] of unsigned 32-bit numbers."""
+    return (isinstance(part, list) and len(part) == 2 and
+            all(isinstance(n, int) and not isinstance(n, bool) for n in part) and
+            0 <= part[0] <= part[1] <= 0xffffffff)
+
+
+def load_device(load, spec, folder):
+    """device.yaml and mutants.yaml, read; gen/device.py checks what they say."""
+    path = os.path.join(folder, "device.yaml")
+    if os.path.exists(path):
+        spec.device = load.read(path)
+        if spec.device is not None and not isinstance(spec.device, Doc):
+            load.file_problem(path, "a mapping is expected here")
+    path = os.path.join(folder, "mutants.yaml")
+    if os.path.exists(path):
+        spec.mutants = read_list(load, path, "mutants")
 
 
 def load(root):
     """All specs under root (sorted by name) and the core facts. ModelError lists every problem."""
     loader, specs = Loader(), []
+    try:
+        names = sorted(os.listdir(root))
+    except OSError as err:
+        raise ModelError(f"{root}:1: file: the folder of models cannot be read ({err.strerror})") from err
     core = load_core(loader, root)
-    for name in sorted(os.listdir(root)):
+    for name in names:
         folder = os.path.join(root, name)
         if not os.path.exists(os.path.join(folder, "messages.yaml")):
             continue
         spec = Spec(name)
+        if not IDENTIFIER.fullmatch(spec.c):
+            loader.file_problem(folder, "a draft's folder is named with letters, digits and -")
         load_messages(loader, spec, folder)
         load_clauses(loader, spec, folder)
-        device = os.path.join(folder, "device.yaml")
-        if os.path.exists(device):
-            spec.device = loader.read(device)
-        mutants = os.path.join(folder, "mutants.yaml")
-        if os.path.exists(mutants):
-            spec.mutants = loader.read(mutants) or []
+        load_device(loader, spec, folder)
         specs.append(spec)
     if not specs:
-        loader.problems.append(f"{root}:1: file: no folder with a messages.yaml")
+        loader.file_problem(root, "no folder with a messages.yaml")
     if loader.problems:
-        raise ModelError("\n".join(loader.problems))
+        raise error_of(loader.problems)
     return specs, core

@@ -262,9 +262,24 @@ START_TEST(nesting)
         refused(text, "nested too deep");
         free(text);
     }
-    char *flat = nested("1+", "", 1000);
-    gives(flat, 1001);
-    free(flat);
+}
+END_TEST
+
+/* A chain without any bracket is a deep tree, too. */
+START_TEST(long_chains)
+{
+    static const char *const links[] = {"1+", "1 and ", "1||", "2*"};
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        char *text = nested(links[i], "", 1000);
+        refused(text, "longer than 1000 terms");
+        free(text);
+        text = nested(links[i], "", 1000000);
+        refused(text, "longer than 1000 terms");
+        free(text);
+    }
+    char *text = nested("1+", "", 999);
+    gives(text, 1000);
+    free(text);
 }
 END_TEST
 
@@ -328,6 +343,7 @@ int main(void)
     tcase_add_test(c, names_and_calls);
     tcase_add_test(c, mistakes);
     tcase_add_test(c, nesting);
+    tcase_add_test(c, long_chains);
     tcase_add_test(c, names_are_told);
     tcase_add_test(c, damage);
     suite_add_tcase(suite, c);

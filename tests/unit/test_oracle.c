@@ -1412,6 +1412,16 @@ static void refused_set_vqueue(void)
     get_queue((struct queue){256, 3, 1, 0x30000});
 }
 
+/* An address that nobody has set can be anything, before and after. */
+static void addresses_never_set(void)
+{
+    ready();
+    get_queue((struct queue){.max = 256, .desc = 0x5000});
+    set_queue(PL_C_SVQ_KEEP_STATE | PL_C_SVQ_IGNORE_DESC_ADDR, 8, 0x30000);
+    exchange(M(GET_VQUEUE), M(GET_VQUEUE, V(max_size, 256), V(cur_size, 8), V(desc_addr, 0x7000),
+                              V(driver_addr, 0x31000), V(device_addr, 0x32000)));
+}
+
 /* The device says by itself that it needs a reset: by event, by GET or with the next SET. */
 static void spontaneous_needs_reset(void)
 {
@@ -1603,6 +1613,7 @@ static const struct {
     {"FEATURES_OK refused, then taken", refused_features_ok},
     {"FEATURES_OK refused for ever", refused_for_ever},
     {"SET_VQUEUE refused", refused_set_vqueue},
+    {"addresses that nobody has set", addresses_never_set},
     {"DEVICE_NEEDS_RESET by itself", spontaneous_needs_reset},
     {"RESET_VQUEUE clears", queue_after_reset_cleared},
     {"RESET_VQUEUE keeps", queue_after_reset_kept},

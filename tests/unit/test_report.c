@@ -267,6 +267,52 @@ START_TEST(text_tells_everything)
 }
 END_TEST
 
+static size_t occurrences(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (; (text = strstr(text, part)) != NULL; text += strlen(part))
+        count++;
+    return count;
+}
+
+/* Twelve scenarios that break one clause, one of them twice, and crash the device. */
+static void fill_group(struct sample *s, struct pl_finding *findings, char names[12][16])
+{
+    for (size_t i = 0; i < 26; i++) {
+        size_t name = i / 2 < 12 ? i / 2 : 3;
+        snprintf(names[name], 16, "place-%02zu", name);
+        findings[i] = s->findings[i % 2];
+        findings[i].scenario = names[name];
+        findings[i].times = i < 4 ? 1 : 5;
+    }
+    s->report.findings = findings;
+    s->report.n_findings = 26;
+}
+
+START_TEST(text_shows_a_clause_once_and_names_the_other_scenarios)
+{
+    struct sample *s = sample_new("virtio-msg-r1");
+    struct pl_finding findings[26];
+    char names[12][16];
+    fill_group(s, findings, names);
+    char *text = written(&s->report, plain_text);
+    ck_assert_uint_eq(occurrences(text, "FAIL TST-DEV-04  "), 1);
+    ck_assert_uint_eq(occurrences(text, "CRASH of the IUT"), 1);
+    ck_assert_uint_eq(occurrences(text, "  scenario   place-00\n"), 2);
+    ck_assert_uint_eq(occurrences(text, "  also in    place-01, place-02 (5 times), "
+                                        "place-03 (10 times), place-04 (5 times), "
+                                        "place-05 (5 times), place-06 (5 times), "
+                                        "place-07 (5 times), place-08 (5 times) and 3 more\n"),
+                      2);
+    free(text);
+    s->report.n_findings = 2;
+    text = written(&s->report, plain_text);
+    ck_assert_ptr_null(strstr(text, "also in"));
+    free(text);
+    free(s);
+}
+END_TEST
+
 START_TEST(text_verbose_lists_clauses_and_scenarios)
 {
     struct sample *s = sample_new("virtio-msg-r1");
@@ -761,6 +807,7 @@ int main(int argc, char **argv)
     tcase_add_test(group, names_are_those_of_the_schema);
     tcase_add_test(group, clean_text_spells_out_what_is_not_text);
     tcase_add_test(group, text_tells_everything);
+    tcase_add_test(group, text_shows_a_clause_once_and_names_the_other_scenarios);
     tcase_add_test(group, text_verbose_lists_clauses_and_scenarios);
     tcase_add_test(group, text_of_a_conforming_run);
     tcase_add_test(group, an_empty_report_is_fine);

@@ -356,7 +356,9 @@ START_TEST(procedures_that_are_not_there)
 {
     refused(STEP("call: nowhere"), "f.yaml:7: key 'steps': there is no procedure 'nowhere'");
     refused("scenarios:\n  - {name: x, clauses: CFG-DEV-02, given: [nowhere], steps: []}\n",
-            "f.yaml: scenario 'x': there is no procedure 'nowhere'");
+            "f.yaml:2: key 'scenarios': scenario 'x': there is no procedure 'nowhere'");
+    refused("procedures:\n  p: [{call: nowhere}]\n", /* though nobody calls it */
+            "f.yaml:2: key 'p': there is no procedure 'nowhere'");
     struct pl_scenarios *s = fresh(); /* another file may bring it */
     ck_assert(add(s, "a.yaml", STEP("call: later")));
     ck_assert(!pl_scenarios_check(s, error, sizeof(error)));
@@ -370,7 +372,9 @@ START_TEST(procedures_that_call_themselves)
 {
     refused("procedures:\n  p:\n    - call: p\n"
             "scenarios:\n  - {name: x, clauses: CFG-DEV-02, given: p, steps: []}\n",
-            "f.yaml:3: key 'p': procedure 'p' calls itself");
+            "f.yaml:3: key 'p': procedure 'p' calls itself, or too many others");
+    refused("procedures:\n  p: [{call: p}]\n", /* though nobody calls it */
+            "f.yaml:2: key 'p': procedure 'p' calls itself, or too many others");
     struct pl_scenarios *s = fresh();
     ck_assert(add(s, "f.yaml",
                   "procedures:\n"
@@ -382,6 +386,82 @@ START_TEST(procedures_that_call_themselves)
     ck_assert_msg(strstr(error, "calls itself") != NULL, "%s", error);
     ck_assert_int_eq(strncmp(error, "f.yaml:", 7), 0);
     pl_scenarios_free(s);
+}
+END_TEST
+
+/* Each of 16 calls the next one twenty times: no circle, and it would never end. */
+START_TEST(procedures_that_multiply)
+{
+    char text[8192] = "procedures:\n", *p = text + strlen(text);
+    for (int i = 0; i < 15; i++) {
+        p += sprintf(p, "  p%d: [fence", i);
+        for (int k = 0; k < 20; k++)
+            p += sprintf(p, ", {call: p%d}", i + 1);
+        p += sprintf(p, "]\n");
+    }
+    strcpy(p, "  p15: [fence]\n");
+    struct pl_scenarios *s = fresh();
+    ck_assert_msg(add(s, "f.yaml", text), "%s", error);
+    ck_assert(!pl_scenarios_check(s, error, sizeof(error)));
+    ck_assert_msg(strstr(error, "or too many others") != NULL, "%s", error);
+    pl_scenarios_free(s);
+}
+END_TEST
+
+START_TEST(duplicate_procedures)
+{
+    struct pl_scenarios *s = fresh();
+    ck_assert(add(s, "a.yaml", "procedures: {p: [fence]}\n"));
+    ck_assert(!add(s, "b.yaml", "procedures:\n  p: [fence]\n"));
+    ck_assert_str_eq(error, "b.yaml:2: key 'p': is a procedure already");
+    pl_scenarios_free(s);
+}
+END_TEST
+
+/* Names are known where any file sets them, and fields where any message has them. */
+START_TEST(names_that_nobody_knows)
+{
+    refused(STEP("require: nobody"), "f.yaml:7: key 'steps': nobody knows the name 'nobody'");
+    refused(STEP("require: resp.lenght"),
+            "f.yaml:7: key 'steps': nobody knows the name 'resp.lenght'");
+    refused(STEP("require: sqrt(4)"), "f.yaml:7: key 'steps': nobody knows the name 'sqrt()'");
+    refused(STEP("GET_CONFIG: {offset: nobody}"),
+            "f.yaml:7: key 'steps': nobody knows the name 'nobody'");
+    refused(STEP("SET_CONFIG: {data: [nobody]}"),
+            "f.yaml:7: key 'steps': nobody knows the name 'nobody'");
+    refused("scenarios:\n  - {name: x, clauses: CFG-DEV-02, needs: info.speed, steps: []}\n",
+            "f.yaml:2: key 'scenarios': nobody knows the name 'info.speed'");
+    refused("scenarios:\n  - {name: x, clauses: CFG-DEV-02, with: {a: [b]}, steps: []}\n",
+            "f.yaml:2: key 'scenarios': nobody knows the name 'b'");
+    refused("procedures:\n  p: [{require: nobody}]\n",
+            "f.yaml:2: key 'p': nobody knows the name 'nobody'");
+    accepted("procedures:\n  p: [{let: {later: F_VERSION_1}}]\n"
+             "scenarios:\n"
+             "  - {name: x, clauses: CFG-DEV-02, with: {a: ['min(1, dev)']}, given: p,\n"
+             "     steps: [{require: later + $a + resp.size + info.config_size}]}\n");
+}
+END_TEST
+
+START_TEST(what_is_too_much)
+{
+    char want[200], *text = calloc(1, 200000);
+    ck_assert_ptr_nonnull(text);
+    char *p = text + sprintf(text, "scenarios:\n  - name: x\n    clauses: CFG-DEV-02\n"
+                                   "    with:\n      a: [");
+    for (int i = 0; i < 100; i++)
+        p += sprintf(p, "%d,", i);
+    p += sprintf(p, "]\n      b: [");
+    for (int i = 0; i < 101; i++)
+        p += sprintf(p, "%d,", i);
+    sprintf(p, "]\n    steps: []\n");
+    refused(text, "f.yaml:5: key 'with': the parameters have more than 10000 combinations");
+    p = text + sprintf(text, HEAD "      - raw: \"");
+    memset(p, '0', 2 * (PL_MSG_MAX + 1));
+    strcpy(p + 2 * (PL_MSG_MAX + 1), "\"\n");
+    snprintf(want, sizeof(want), "f.yaml:7: key 'raw': is %u bytes, a message has %u at most",
+             PL_MSG_MAX + 1, PL_MSG_MAX);
+    refused(text, want);
+    free(text);
 }
 END_TEST
 
@@ -487,6 +567,10 @@ int main(void)
     tcase_add_test(c, mistakes_inside_branches);
     tcase_add_test(c, procedures_that_are_not_there);
     tcase_add_test(c, procedures_that_call_themselves);
+    tcase_add_test(c, procedures_that_multiply);
+    tcase_add_test(c, duplicate_procedures);
+    tcase_add_test(c, names_that_nobody_knows);
+    tcase_add_test(c, what_is_too_much);
     tcase_add_test(c, procedures_may_share);
     tcase_add_test(c, selection);
     tcase_add_test(c, damage);
