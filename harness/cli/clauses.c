@@ -1,10 +1,10 @@
 /* `plumbline clauses`: the normative statements of a draft, and which of them are judged. */
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 
 struct filter {
     const char *spec, *role, *level, *format;
@@ -94,13 +94,10 @@ static int print_json(const struct filter *f, const struct pl_clauses *clauses)
             json_object_set_new(item, "reason", json_string(c->reason));
         json_array_append_new(list, item);
     }
-    char *text = json_dumps(list, JSON_INDENT(2));
+    int err = list ? pl_cli_output_json("-", list)
+                   : pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
     json_decref(list);
-    if (!text)
-        return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
-    puts(text); /* what cannot be written is said when the program ends */
-    free(text);
-    return 0;
+    return err;
 }
 
 static int check_filter(const struct filter *f)

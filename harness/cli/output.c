@@ -18,10 +18,13 @@ static bool to_stdout(const char *path)
     return path && strcmp(path, "-") == 0;
 }
 
-/* One sentence for the first that cannot be written; `so_far` is the exit status up to here. */
+/*
+ * One sentence for the first that cannot be written; `so_far` is the exit status up to here. A
+ * reader of standard output that has seen enough and left is no error.
+ */
 static int note(int so_far, const char *path, int err)
 {
-    if (so_far || err >= 0)
+    if (so_far || err >= 0 || (err == -EPIPE && to_stdout(path)))
         return so_far;
     return pl_cli_error(PL_EXIT_USAGE, "%s: cannot be written: %s",
                         to_stdout(path) ? "standard output" : path, strerror(-err));
@@ -51,13 +54,18 @@ static int write_one(int so_far, const char *path, writer *write, const struct p
     return note(so_far, path, err < 0 ? err : closed);
 }
 
-int pl_cli_output_text(const char *path, const char *text)
+int pl_cli_output_json(const char *path, const json_t *root)
 {
     FILE *out = open_path(path);
     if (!out)
         return note(0, path, -errno);
-    fprintf(out, "%s\n", text);
-    return note(0, path, close_path(out));
+    /* In small pieces: those stay in the buffer, and flushing it says again why they are there. */
+    int failed = json_dumpf(root, out, JSON_INDENT(2));
+    fputc('\n', out);
+    int err = close_path(out);
+    if (failed && err == 0)
+        return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
+    return note(0, path, err);
 }
 
 /* Whether a file could be made: it is made and removed, for a run may end without a report. */
@@ -91,7 +99,7 @@ int pl_cli_output_check(const struct pl_cli_output *output)
     return err ? err : check_one(output->junit);
 }
 
-/* The report for people; a reader that has seen enough and left is no error. */
+/* The report for people. */
 static int write_text(const struct pl_cli_output *output, const struct pl_report *report, FILE *out)
 {
     int err;
@@ -104,7 +112,7 @@ static int write_text(const struct pl_cli_output *output, const struct pl_report
     } else {
         err = pl_report_text(report, out, isatty(fileno(out)), output->verbose);
     }
-    return err == -EPIPE ? 0 : err;
+    return err;
 }
 
 int pl_cli_output_write(const struct pl_cli_output *output, const struct pl_report *report)

@@ -2,6 +2,7 @@
 #ifndef PL_CLI_OUTPUT_H
 #define PL_CLI_OUTPUT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "report/report.h"
@@ -16,7 +17,7 @@ struct pl_cli_output {
 int pl_cli_output_check(const struct pl_cli_output *output);
 /* Write everything that can be. 0, or an exit status after the first error. */
 int pl_cli_output_write(const struct pl_cli_output *output, const struct pl_report *report);
-/* Write a whole text and a line end to a path as above. 0, or an exit status after the error. */
-int pl_cli_output_text(const char *path, const char *text);
+/* Write a JSON value to a path as above. 0, or an exit status after the error. */
+int pl_cli_output_json(const char *path, const json_t *root);
 
 #endif

@@ -324,12 +324,9 @@ static int write_json(const struct selftest *t, const char *path, const size_t c
                              (json_int_t)(counts[0] + counts[1] + counts[2]), "killed",
                              (json_int_t)counts[0], "misattributed", (json_int_t)counts[1], "alive",
                              (json_int_t)counts[2]);
-    char *text = json_dumps(root, JSON_INDENT(2));
+    int err = root ? pl_cli_output_json(path, root)
+                   : pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
     json_decref(root);
-    if (!text)
-        return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
-    int err = pl_cli_output_text(path, text);
-    free(text);
     return err;
 }
 

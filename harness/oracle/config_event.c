@@ -159,6 +159,8 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
 {
     uint32_t gen = (uint32_t)ev->f[PL_F_generation];
     uint32_t status = (uint32_t)ev->f[PL_F_device_status];
+    if (t->was_reset && !t->written_since_reset && status != 0 && !t->resetting)
+        return; /* sent before the reset ended; events keep no order with responses */
     if (t->resetting || t->status.any)
         goto learn;
     bool new_status = !pl_status_has(&t->status, status) && !status_waiting_has(o, t, status);
@@ -177,6 +179,11 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         t->change_unread = false; /* the device has gone on by itself */
     if (t->change_pending) {
         report_change(o, t, ev);
+    } else if ((t->moved_unreported && (!new_gen || gen == t->gen_old)) ||
+               (t->reset_bit_unreported && (status & PL_C_STATUS_DEVICE_NEEDS_RESET))) {
+        t->moved_unreported = t->reset_bit_unreported = false; /* overtaken by a response */
+        t->n_history = 0;
+        return;
     } else if (!new_gen && !new_status && !reports_own_write(o, t, ev) && !bytes_differ(t, ev)) {
         blame_spurious(o, t);
         return;
@@ -186,7 +193,7 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     for (unsigned i = 0; i < t->status.n; i++)
         t->status.v[i] |= status & (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
 learn:
-    t->frozen_valid = t->suspect = false;
+    t->frozen_valid = t->suspect = t->moved_unreported = t->reset_bit_unreported = false;
     t->event_unread = true;
     t->event_gen = gen;
     if (!ev->f[PL_F_length] && !ev->data_len && !t->resetting)

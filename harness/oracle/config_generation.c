@@ -93,6 +93,10 @@ void pl_gen_after_write(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
 /* Any report of the generation: a restart at a lower value is a permission that was used. */
 void pl_gen_note(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
 {
+    if (t->gen_known && gen != t->gen) {
+        t->moved_unreported = true; /* an event that tells of it may still come */
+        t->gen_old = t->gen;
+    }
     if (t->gen_seen && gen < t->gen)
         pl_used(o, PL_P_gen_restart);
     t->gen_seen = true;

@@ -16,7 +16,8 @@ void pl_config_first(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     if (!t->first_valid) {
         t->first_valid = true;
         t->first_gen = gen;
-        memset(t->first_known, 0, t->config_cap);
+        if (t->config_cap)
+            memset(t->first_known, 0, t->config_cap);
     }
     for (uint32_t i = 0; gen == t->first_gen && i < resp->data_len && offset + i < t->config_cap;
          i++) {

@@ -131,8 +131,9 @@ static void apply_late(struct pl_oracle *o, struct pl_track *t, struct pl_slot *
 {
     if (slot->req.kind == PL_SET_CONFIG)
         pl_config_late_answer(o, t, resp);
-    else if (slot->req.kind != PL_SET_DEVICE_STATUS && slot->req.kind != PL_SET_VQUEUE &&
-             slot->req.kind != PL_RESET_VQUEUE && slot->req.kind != PL_SET_DRIVER_FEATURES)
+    else if (slot->req.kind != PL_GET_CONFIG && slot->req.kind != PL_SET_DEVICE_STATUS &&
+             slot->req.kind != PL_SET_VQUEUE && slot->req.kind != PL_RESET_VQUEUE &&
+             slot->req.kind != PL_SET_DRIVER_FEATURES)
         apply(o, t, slot, resp);
 }
 
@@ -306,7 +307,9 @@ static void answer(struct pl_oracle *o, struct pl_slot *slot, const struct pl_ms
                   slot->req.dev_num);
     struct pl_facts f;
     facts_of(o, t, &slot->req, resp, &f);
-    if (bus) {
+    if (slot->owed == PL_MUST_DISCARD && slot->req.form != PL_FORM_OK) {
+        /* that it was answered at all is the failure; its content has no rules */
+    } else if (bus) {
         pl_run_rules(o, &f, false);
     } else if (pl_endian_judge(o, t, &slot->req, resp)) {
         pl_run_rules(o, &f, false);
@@ -375,8 +378,11 @@ static void answered_again(struct pl_oracle *o, struct pl_slot *slot)
         judge_answered(o, slot, NULL);
     else if (slot->owed == PL_MUST_ANSWER)
         o->answered[slot->req.kind] = true; /* it was given up already */
-    else if (!slot->req.bus && slot->req.form != PL_FORM_RUNT)
-        pl_track_forget(pl_track_get(o, slot->req.dev_num)); /* legal, and its effect is open */
+    else if (!slot->req.bus && slot->req.form != PL_FORM_RUNT) {
+        struct pl_track *t = pl_track_get(o, slot->req.dev_num);
+        if (t)
+            pl_track_forget(t); /* legal, and its effect is open */
+    }
     slot->state = PL_SLOT_DONE;
 }
 
@@ -461,7 +467,7 @@ static void started(struct pl_oracle *o, const struct pl_msg *m)
                   m->def->name);
         return;
     }
-    if (m->kind == PL_EVENT_CONFIG && pl_endian_event(t, m)) {
+    if (t && m->kind == PL_EVENT_CONFIG && pl_endian_event(t, m)) {
         pl_broken(o, PL_P_little_endian, "%s: a field is right only when read as big-endian",
                   m->def->name);
         return;

@@ -118,7 +118,7 @@ void pl_track_reset(struct pl_track *t)
     t->selection_odd = false;
     t->last_block = 0;
     t->way = 2166136261u;
-    t->had_needs_reset = false;
+    t->had_needs_reset = t->reset_bit_unreported = false;
     t->agreed_seq = t->seq + 1;
     t->ring_reset = PL_NO;
     t->other_kind = PL_NONE;

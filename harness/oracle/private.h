@@ -86,6 +86,7 @@ struct pl_queue {
     enum pl_predicate last_predicate;
     uint64_t last_seq;
     uint32_t last_flags;
+    bool configured;   /* read with a size since the reset */
     bool was_accepted; /* `accepted` was seen in place during this negotiation */
     struct pl_queue_state accepted;
     bool overtaken; /* read as before `asked` while that request was unanswered */
@@ -143,8 +144,11 @@ struct pl_track {
 
     uint8_t *config, *config_known; /* bytes as last seen; 1 where known, 2 where driver-written */
     uint32_t config_cap;
-    bool noop_since; /* a SET_CONFIG of length 0 came after the last GET_CONFIG */
-    bool gen_seen;   /* gen held some value before */
+    bool noop_since;       /* a SET_CONFIG of length 0 came after the last GET_CONFIG */
+    bool moved_unreported; /* a response showed gen, no longer gen_old, ahead of any event */
+    uint32_t gen_old;
+    bool reset_bit_unreported; /* the status showed DEVICE_NEEDS_RESET ahead of any event */
+    bool gen_seen;             /* gen held some value before */
     bool gen_known;
     uint32_t gen;
     uint32_t history[3];

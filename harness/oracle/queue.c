@@ -16,7 +16,7 @@ void pl_queue_reset(struct pl_queue *q, bool ended)
     q->set.n = ended;
     q->set.state[0].unknown = UNKNOWN_ALL;
     q->last_kind = PL_NONE;
-    q->was_accepted = q->reset_since = false;
+    q->configured = q->was_accepted = q->reset_since = false;
 }
 
 struct pl_queue *pl_queue_get(struct pl_track *t, uint32_t index)
@@ -277,7 +277,7 @@ static void blame(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
                   pl_kind_names[t->other_kind], q->index);
     } else if (q->last_kind != PL_NONE) {
         blame_own(o, q, resp);
-    } else if (t->was_reset && (got.enabled || got.size)) {
+    } else if (t->was_reset && !q->configured && (got.enabled || got.size)) {
         pl_broken(o, PL_P_reset_early,
                   "the reset was reported as ended, yet queue %" PRIu32 " reads cur_size %" PRIu32
                   ", enabled %d",
@@ -390,12 +390,8 @@ void pl_queue_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot
     if (q->available == PL_NO)
         return;
     bool possible = q->set.any;
-    struct pl_queue_set left = {.any = false};
     for (unsigned i = 0; i < q->set.n; i++)
-        if (state_matches(&q->set.state[i], resp)) {
-            possible = true;
-            add_state(&left, &q->set.state[i]);
-        }
+        possible |= state_matches(&q->set.state[i], resp);
     if (possible && !q->set.any) {
         held_for_queue(o, t, q);
         judge_reconfiguration(o, t, q, resp);
@@ -416,5 +412,6 @@ void pl_queue_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot
     q->set.n = 1;
     q->set.state[0] = seen;
     q->last_kind = PL_NONE;
+    q->configured |= seen.size != 0;
     q->seen_seq = t->seq;
 }

@@ -258,6 +258,7 @@ void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slo
         t->told_fresh = false;
     }
     if (!late) {
+        t->reset_bit_unreported |= (g & NEEDS_RESET) && pl_status_never(&t->status, NEEDS_RESET);
         pl_status_one(&t->status, g);
         t->agreed_seq = t->seq + 1;
     }

@@ -122,7 +122,7 @@ class Printer(expr.Printer):
     def statement(self, table, prefix, text):
         """A call that stands for itself: an action, or what fills an array."""
         node = expr.parse(text)
-        if not isinstance(node, ast.Call) or expr.dotted(node.func) is None:
+        if not isinstance(node, ast.Call) or expr.dotted(node.func) is None or node.keywords:
             raise expr.ExprError(f"'{text}' is not a call")
         return self.named_call(table, prefix, expr.dotted(node.func), node.args)
 
@@ -142,7 +142,7 @@ class Model:
 
     def problem(self, doc, key, why):
         line = doc.lines.get(key, doc.line)
-        self.problems.append(f"{doc.file}:{line}: key '{key}': {why}")
+        self.problems.append(load.problem_line(doc.file, line, key, why))
 
     def ons(self, doc):
         """The events that a transition stands for; ALL and REQUESTS are lists of the driver's."""
@@ -276,7 +276,7 @@ def c_name(text):
 
 
 def c_string(text):
-    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return wire.quote(str(text))
 
 
 class Output:
@@ -393,7 +393,7 @@ def on_constant(name):
 
 def patches(mutant):
     patch = mutant.get("patch")
-    return [p for p in (patch if isinstance(patch, list) else [patch]) if isinstance(p, load.Doc)]
+    return patch if isinstance(patch, list) else [patch]
 
 
 def check_clauses(model, doc):
@@ -404,8 +404,8 @@ def check_clauses(model, doc):
 
 
 def check_transition(model, doc):
-    if not model.loader.check(doc, model.spec.device.file, TRANSITION_SCHEMA):
-        return False
+    if not load.CLAUSE_ID.fullmatch(doc["name"]):
+        model.problem(doc, "name", f"'{doc['name']}' is no name of letters, digits and -")
     if doc["name"] in model.by_name:
         model.problem(doc, "name", f"'{doc['name']}' stands twice")
     model.by_name[doc["name"]] = doc
@@ -425,60 +425,74 @@ def check_transition(model, doc):
     return True
 
 
-def check_patch(model, doc, patch):
-    path = model.spec.device.file
-    if "hook" in patch:
-        return model.loader.check(patch, path, HOOK_SCHEMA)
-    if "insert" in patch:
-        return model.loader.check(patch, path, {"insert": (dict, True)}) and \
-            model.loader.check(patch["insert"], path, INSERT_SCHEMA)
-    if not model.loader.check(patch, path, PATCH_SCHEMA):
-        return False
-    if patch["transition"] not in model.by_name:
+def check_patch(model, doc, patch, line):
+    path, check = doc.file, model.loader.check
+    if isinstance(patch, load.Doc) and "hook" in patch:
+        if check(patch, path, HOOK_SCHEMA, line) and not 0 <= patch.get("fill", 0) <= 255:
+            model.problem(patch, "fill", "is no byte")
+        return
+    if isinstance(patch, load.Doc) and "insert" in patch:
+        if check(patch, path, {"insert": (dict, True)}, line):
+            check(patch["insert"], path, INSERT_SCHEMA, line)
+        return
+    if check(patch, path, PATCH_SCHEMA, line) and patch["transition"] not in model.by_name:
         model.problem(patch, "transition", f"'{patch['transition']}' is no transition")
-        return False
-    return True
+
+
+def check_option(model, doc, name, value):
+    """Whether a mutant's option is one of the device with a number, or `type` with a device type."""
+    options = doc["options"]
+    if name == "type":
+        known = [kind["name"] for kind in model.core["device_types"]]
+        if value not in known:
+            model.problem(options, name, f"'{value}' is none of {', '.join(known)}")
+    elif name not in model.options:
+        model.problem(options, name, "is no option of the device")
+    elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        model.problem(options, name, f"'{value}' is no number")
 
 
 def check_mutant(model, doc, seen):
-    if not model.loader.check(doc, model.spec.device.file, MUTANT_SCHEMA):
-        return False
+    """Whether a mutant, its options and its patches are sound."""
+    noted = len(model.problems)
     if doc["id"] in seen:
         model.problem(doc, "id", f"'{doc['id']}' stands twice")
     seen.add(doc["id"])
     check_clauses(model, doc)
-    for name in doc.get("options") or {}:
-        if name != "type" and name not in model.options:
-            model.problem(doc, "options", f"'{name}' is no option of the device")
-    targets = [p.get("transition") for p in patches(doc) if "transition" in p]
+    for name, value in doc.get("options", {}).items():
+        check_option(model, doc, name, value)
+    parts = patches(doc)
+    lines = parts.lines if isinstance(parts, load.Items) else [doc.lines["patch"]]
+    for patch, line in zip(parts, lines):
+        check_patch(model, doc, patch, line)
+    if len(model.problems) > noted:
+        return False
+    targets = [p["transition"] for p in parts if "transition" in p]
     if len(targets) != len(set(targets)):
         model.problem(doc, "patch", "patches one transition twice")
-    if not patches(doc) and not doc.get("options"):
+    if not parts and not doc.get("options"):
         model.problem(doc, "patch", "is empty, and there are no options either")
-    return all([check_patch(model, doc, p) for p in patches(doc)])
+    return len(model.problems) == noted
 
 
 def checked(spec, core):
     """The model with its schema problems noted."""
     model = Model(spec, core)
-    if not model.loader.check(spec.device, f"models/{spec.name}/device.yaml", DEVICE_SCHEMA):
+    if not model.loader.check(spec.device, spec.device.file, DEVICE_SCHEMA):
         return model
     if spec.device["spec"] != spec.name:
         model.problem(spec.device, "spec", f"'{spec.device['spec']}' is not the folder's name")
     if len(spec.device["options"]) > MAX_OPTIONS:
         model.problem(spec.device, "options", f"there are more than {MAX_OPTIONS}")
     model.options = spec.device["options"]
-    for name, value in model.options.items():
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 64:
-            model.problem(model.options, name, "an option's default is a number of 64 bits")
-    model.transitions = [t for t in spec.device["transitions"] if check_transition(model, t)]
-    if not isinstance(spec.mutants, list):
-        model.problems.append(f"{os.path.dirname(spec.device.file)}/mutants.yaml:1: file: a list of mutants is expected")
-        return model
+    model.loader.numbers(model.options, 0, load.MAX_U64)
+    transitions = model.loader.each(spec.device["transitions"], spec.device.file, TRANSITION_SCHEMA)
+    model.transitions = [t for t in transitions if check_transition(model, t)]
     if model.problems:  # they would show once more in each mutant
         return model
-    seen = set()
-    model.mutants = [m for m in spec.mutants if check_mutant(model, m, seen)]
+    path, seen = os.path.join(os.path.dirname(spec.device.file), "mutants.yaml"), set()
+    mutants = model.loader.each(spec.mutants, path, MUTANT_SCHEMA)
+    model.mutants = [m for m in mutants if check_mutant(model, m, seen)]
     return model
 
 
@@ -533,7 +547,7 @@ def render(spec, core):
     """{file name: text} of a draft's device. ModelError lists every problem."""
     text, model = build(spec, core)
     if model.problems:
-        raise load.ModelError("\n".join(dict.fromkeys(model.problems)))
+        raise load.error_of(model.problems)
     names = siblings(spec)
     listing = ["/* Generated from models/: the drafts that have a device model. */",
                '#include "peer/device_private.h"', ""]

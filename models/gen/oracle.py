@@ -3,8 +3,8 @@ import ast
 import os
 import re
 
-from gen import expr
-from gen.wire import all_constants
+from gen import expr, load
+from gen.wire import all_constants, quote
 
 HEADER_NAMES = ("type", "msg_id", "dev_num", "token", "msg_size")
 FACTS = {"bus.max_msg_size": "f->max_msg_size", "bus.strict": "f->strict",
@@ -42,18 +42,26 @@ class RulePrinter(expr.Printer):
                 return f"f->{head}->f[PL_F_{field}]"
         raise OracleError(f"unknown name '{name}'")
 
+    def array(self, name):
+        """The message whose array a name like resp.device_uuid means."""
+        head, _, tail = name.partition(".")
+        arrays = {a.name for m in self.spec.messages for lay in (m.request, m.response, m.event) if lay
+                  for a in (lay.fixed, lay.tail) if a} | {"data"}
+        if head not in ("req", "resp", "info") or tail not in arrays:
+            raise OracleError(f"'{name}' is no array of a message")
+        return f"f->{head}"
+
     def item(self, name, index):
-        head = name.partition(".")[0]
-        return f"pl_fixed_at(f->{head}, {self.c(index)})"
+        return f"pl_fixed_at({self.array(name)}, {self.c(index)})"
 
     def call(self, name, args):
         words = [expr.dotted(a) or "" for a in args]
         if name == "padding_zero" and words == ["resp"]:
             return "pl_padding_zero(f->resp)"
         if name == "nil" and len(words) == 1:
-            return f"pl_fixed_nil(f->{words[0].partition('.')[0]})"
+            return f"pl_fixed_nil({self.array(words[0])})"
         if name == "same" and len(words) == 2:
-            return f"pl_same_data(f->{words[0].partition('.')[0]}, f->{words[1].partition('.')[0]})"
+            return f"pl_same_data({self.array(words[0])}, {self.array(words[1])})"
         raise OracleError(f"unknown function '{name}'")
 
 
@@ -64,30 +72,33 @@ def trigger(node, spec):
     name = expr.dotted(head.func) if isinstance(head, ast.Call) else None
     if name not in ("response", "event", "message"):
         raise OracleError("'when' begins with response(...), event(...) or message()")
-    kinds = [expr.dotted(a) for a in head.args] or [None]
+    kinds = [expr.dotted(a) or ast.unparse(a) for a in head.args] or [None]
     for kind in kinds:
-        if kind and not spec.message(kind):
+        if kind is not None and not spec.message(kind):
             raise OracleError(f"'{kind}' is no message of {spec.name}")
     sides = {"response": [False], "event": [True], "message": [False, True]}[name]
     return [(side, kind) for side in sides for kind in kinds], rest
 
 
-def quote(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def clause_problem(clause, key, why):
+    return load.problem_line(clause.file, clause.doc.lines[key], key, f"clause {clause.id}: {why}")
 
 
 def rules(spec, core, out):
     """Print the C functions of every clause with when/require; returns the rows of the rule table."""
-    printer, rows = RulePrinter(spec, constants(spec, core)), []
+    printer, rows, problems = RulePrinter(spec, constants(spec, core)), [], []
     for index, clause in enumerate(spec.clauses):
         if clause.when is None:
             continue
+        key = "when"
         try:
             triggers, rest = trigger(expr.parse(clause.when), spec)
             when = " && ".join(printer.c(part) for part in rest) or "true"
+            key = "require"
             require = printer.c(clause.require)
         except expr.ExprError as err:
-            raise OracleError(f"{clause.file}:{clause.line}: key '{clause.id}': {err}") from err
+            problems.append(clause_problem(clause, key, str(err)))
+            continue
         base = f"{spec.c}_{clause.id.lower().replace('-', '_')}"
         for part, text in (("when", when), ("require", require)):
             out += [f"static bool {part}_{base}(const struct pl_facts *f)", "{", "    (void)f;",
@@ -95,6 +106,8 @@ def rules(spec, core, out):
         for event, kind in triggers:
             rows.append(f"    {{{index}, {str(event).lower()}, {'PL_' + kind if kind else 'PL_NONE'}, "
                         f"when_{base}, require_{base}, {quote(clause.require)}}},")
+    if problems:
+        raise load.error_of(problems)
     return rows
 
 
@@ -123,19 +136,32 @@ def queue_transitions(spec):
     return [t for t in spec.device.get("transitions", []) if t.get("component") == "queue"]
 
 
-def check_used(names, folder):
-    """Every predicate that a clause names must be judged somewhere in the oracle, and back."""
-    text = ""
+def judgements(folder):
+    """{predicate: the place of its first use} in the oracle's C files."""
+    used = {}
     for name in sorted(os.listdir(folder)):
-        if name.endswith(".c"):
-            with open(os.path.join(folder, name), encoding="utf-8") as stream:
-                text += stream.read()
-    used = set(re.findall(r"\bPL_P_(\w+)", text))
-    for name in sorted(used - set(names)):
-        raise OracleError(f"the oracle judges '{name}', but no clause names it")
-    for name in names:
-        if name not in used and not name.startswith("queue_"):
-            raise OracleError(f"a clause names the predicate '{name}', but the oracle never judges it")
+        if not name.endswith(".c"):
+            continue
+        path = os.path.join(folder, name)
+        with open(path, encoding="utf-8") as stream:
+            for number, text in enumerate(stream, 1):
+                for predicate in re.findall(r"\bPL_P_(\w+)", text):
+                    used.setdefault(predicate, (os.path.normpath(path), number))
+    return used
+
+
+def check_used(specs, names, folder):
+    """Every predicate that a clause names must be judged somewhere in the oracle, and back."""
+    used = judgements(folder)
+    made = {transition_predicate(t) for spec in specs for t in queue_transitions(spec)}
+    problems = [clause_problem(clause, "predicate", f"the oracle judges no '{name}'")
+                for spec in specs for clause in spec.clauses
+                for name in (clause.predicate or "").split() if name not in made and name not in used]
+    for name in used:
+        if name not in names:
+            problems.append(load.problem_line(*used[name], "PL_P_" + name, "is judged here, but no clause names it"))
+    if problems:
+        raise load.error_of(problems)
 
 
 def clause_tables(spec, core, names):
@@ -178,7 +204,7 @@ class QueuePrinter(expr.Printer):
             return "env->ring_reset"
         if head == "queue" and field in self.VARS:
             return f"in->{field}"
-        if head == "req" and field:
+        if head == "req" and any(field == f.name for m in self.spec.messages if m.request for f in m.request.fields):
             return f"req->f[PL_F_{field}]"
         raise OracleError(f"unknown name '{name}' in a queue transition")
 
@@ -194,12 +220,11 @@ def queue_step(spec, core):
     for t in queue_transitions(spec):
         if not spec.message(t.get("on", "")):
             continue
-        where = f"{spec.device.file}:{t.line}: key '{t['name']}'"
         try:
             guard = printer.c(t["guard"]) if "guard" in t else "true"
             effects = {k.split(".")[-1]: printer.c(v) for k, v in (t.get("effect") or {}).items()}
         except expr.ExprError as err:
-            raise OracleError(f"{where}: {err}") from err
+            raise load.ModelError(load.problem_line(spec.device.file, t.line, t["name"], str(err))) from err
         casts = {"enabled": "(bool)", "size": "(uint32_t)"}
         out += [f"    if (n < PL_QUEUE_CANDIDATES && req->kind == PL_{t['on']} && {guard}) {{",
                 "        out[n].state = *in;"]
@@ -226,7 +251,7 @@ def render(specs, core):
     names = predicate_names(judged)
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "harness", "oracle")
     if any(s.device for s in judged):
-        check_used(names, folder)
+        check_used(judged, names, folder)
     files = {"pl_predicates.h": "\n".join(
         ["/* Generated from the clauses: the oracle's named judgements. */", "#ifndef PL_PREDICATES_H",
          "#define PL_PREDICATES_H", "", "enum pl_predicate {", *[f"    PL_P_{n}," for n in names],

@@ -129,7 +129,7 @@ def main(argv):
     except (BindingError, OSError, yaml.YAMLError) as err:
         print(f"{argv[1]}: {err}", file=sys.stderr)
         return 2
-    except (KeyError, TypeError, AttributeError) as err:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as err:
         print(f"{argv[1]}: not shaped as this generator expects: {err!r}", file=sys.stderr)
         return 2
     return 0

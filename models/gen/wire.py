@@ -6,6 +6,12 @@ UNIT = {"elements": "PL_UNIT_ELEMENTS", "bytes": "PL_UNIT_BYTES", "bits": "PL_UN
 HEADER = ("type", "msg_id", "dev_num", "token", "msg_size")
 
 
+def quote(text):
+    """A text as a C string literal."""
+    safe = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{safe}"'
+
+
 def all_constants(spec, core):
     """Every named number of a draft and of core virtio, in a fixed order."""
     table = dict(spec.constants)
@@ -118,7 +124,7 @@ def tables(spec, core):
         ids[m.bus].append(f"[{m.id:#04x}] = &messages[{i}]")
     lim = spec.limits
     out += [f"const struct pl_spec pl_spec_{spec.c} = {{", f'    .name = "{spec.name}",',
-            f'    .title = "{spec.title}",', f"    .revision = {spec.revision},",
+            f"    .title = {quote(spec.title)},", f"    .revision = {spec.revision},",
             f"    .header = {header(spec)},",
             f"    .min_max_msg_size = {lim['min_max_msg_size']},",
             f"    .max_max_msg_size = {lim['max_max_msg_size']},",

@@ -1362,8 +1362,8 @@ static void asynchronous_reset(void)
     get_queue(enabled); /* old values may still show */
     get_queue(empty);   /* and go at any time */
     get_config(new_bytes, 8, GEN);
-    uint16_t lost = ask(M(GET_CONFIG, V(length, 4))); /* or be discarded */
-    (void)lost;
+    ask(M(GET_CONFIG, V(length, 4))); /* requests may be discarded */
+    ask(M(GET_DEVICE_INFO));
     get_status(READY);
     get_status(0);
     get_info();
