@@ -89,7 +89,7 @@ static const size_t n_legal = sizeof(legal) / sizeof(legal[0]);
 static void aimed(const struct pl_mutant *mutant, char *out, size_t cap)
 {
     out[0] = '\0';
-    strncat(out, "core-messages", cap - 1);
+    strncat(out, "core-*", cap - 1);
     for (size_t i = 0; mutant->clauses[i]; i++) {
         strncat(out, ",", cap - strlen(out) - 1);
         strncat(out, mutant->clauses[i], cap - strlen(out) - 1);

@@ -159,6 +159,8 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
 {
     uint32_t gen = (uint32_t)ev->f[PL_F_generation];
     uint32_t status = (uint32_t)ev->f[PL_F_device_status];
+    bool reported = false; /* a change that control asked for */
+    bool overtaken = t->moved_unreported;
     if (t->was_reset && !t->written_since_reset && status != 0 && !t->resetting)
         return; /* sent before the reset ended; events keep no order with responses */
     if (t->resetting || t->status.any)
@@ -177,6 +179,7 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         pl_used(o, PL_P_event_generic);
     if (!t->change_pending)
         t->change_unread = false; /* the device has gone on by itself */
+    reported = t->change_pending;
     if (t->change_pending) {
         report_change(o, t, ev);
     } else if ((t->moved_unreported && (!new_gen || gen == t->gen_old)) ||
@@ -196,7 +199,7 @@ learn:
     t->frozen_valid = t->suspect = t->moved_unreported = t->reset_bit_unreported = false;
     t->event_unread = true;
     t->event_gen = gen;
-    if (!ev->f[PL_F_length] && !ev->data_len && !t->resetting)
+    if (!ev->f[PL_F_length] && !ev->data_len && !t->resetting && !reported && !overtaken)
         pl_gen_history(o, t, gen, PL_EVENT_CONFIG);
     else
         t->n_history = 0;

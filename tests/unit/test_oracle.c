@@ -1602,10 +1602,126 @@ static void bus_messages_either_way(void)
     get_status(0);
 }
 
+static void no_config(void)
+{
+    struct pl_msg m = info_answer();
+    m.f[PL_F_config_size] = 0;
+    exchange(M(GET_DEVICE_INFO), m);
+    set_status(0, 0);
+    set_status(ACK, ACK);
+    set_status(DRIVER, DRIVER);
+    get_config(zeros, 0, GEN);
+    get_config(zeros, 0, GEN);
+}
+
+static void own_id(void)
+{
+    ready();
+    struct pl_msg m = M(GET_DEVICE_STATUS);
+    m.dev_num = DEV;
+    m.token = ++token;
+    struct packet p = pack(m);
+    pl_poke_id(spec, p.bytes, 0x85);
+    send_packet(&p);
+    pl_poke_type(spec, p.bytes, spec->header.response_bit);
+    receive_packet(&p);
+}
+
+static void late_config_over_reset(void)
+{
+    ready();
+    get_config(old_bytes, 8, GEN);
+    set_config(new_bytes, 8, GEN, true, GEN + 1);
+    uint16_t a = ask(M(GET_CONFIG, V(length, 8)));
+    uint16_t b = ask(M(SET_DEVICE_STATUS));
+    reply(b, M(SET_DEVICE_STATUS));
+    reply(a, config_answer(0, new_bytes, 8, GEN + 1));
+    set_status(ACK, ACK);
+    set_status(DRIVER, DRIVER);
+    get_config(old_bytes, 8, GEN + 1); /* the reset restored bytes; generation may stay */
+    pl_oracle_settle(oracle);
+}
+
+static void reset_restores_in_order(void)
+{
+    ready();
+    get_config(old_bytes, 8, GEN);
+    set_config(new_bytes, 8, GEN, true, GEN + 1);
+    get_config(new_bytes, 8, GEN + 1);
+    set_status(0, 0);
+    set_status(ACK, ACK);
+    set_status(DRIVER, DRIVER);
+    get_config(old_bytes, 8, GEN + 1);
+    pl_oracle_settle(oracle);
+}
+
+static void late_event_over_reset(void)
+{
+    running();
+    get_config(old_bytes, 8, GEN);
+    set_status(0, 0);
+    get_status(0);
+    event_config(RUNNING, GEN + 1, 0, 8, new_bytes); /* sent before the reset */
+    pl_oracle_settle(oracle);
+}
+
+static void late_status_event_over_reset(void)
+{
+    running();
+    get_config(old_bytes, 8, GEN);
+    set_status(0, 0);
+    get_status(0);
+    event_config(RUNNING | BROKEN, GEN, 0, 0, NULL); /* sent before the reset */
+    get_status(0);
+    pl_oracle_settle(oracle);
+}
+
+static void event_overtaken(void)
+{
+    /* device changes config by itself; the read shows it first, its event (events keep no order)
+     * later */
+    running();
+    get_config(old_bytes, 8, GEN);
+    get_config(new_bytes, 8, GEN + 1);
+    event_config(RUNNING, GEN + 1, 0, 8, new_bytes);
+    pl_oracle_settle(oracle);
+}
+
+static void event_late_generic(void)
+{
+    running();
+    get_config(old_bytes, 8, GEN);
+    get_config(new_bytes, 8, GEN + 2);
+    event_config(RUNNING, GEN + 1, 0, 0, NULL);
+    get_config(new_bytes, 8, GEN + 2);
+    event_config(RUNNING, GEN + 2, 0, 0, NULL);
+    get_config(new_bytes, 8, GEN + 2);
+    pl_oracle_settle(oracle);
+}
+
+static void needs_reset_event_after_get(void)
+{
+    /* spontaneous NEEDS_RESET seen by GET first, then its event */
+    running();
+    get_config(old_bytes, 8, GEN);
+    get_status(RUNNING | BROKEN);
+    event_config(RUNNING | BROKEN, GEN, 0, 0, NULL);
+    pl_oracle_settle(oracle);
+}
+
 static const struct {
     const char *name;
     free_fn *tell;
 } freedoms[] = {
+    {"a device without configuration space", no_config},
+    {"an implementation-defined message that is known", own_id},
+    {"a read that a reset overtakes", late_config_over_reset},
+    {"a reset that restores bytes", reset_restores_in_order},
+    {"an event that a reset overtakes", late_event_over_reset},
+    {"a status event that a reset overtakes", late_status_event_over_reset},
+    {"an event that a read overtakes", event_overtaken},
+    {"a generic event that reads overtake", event_late_generic},
+    {"DEVICE_NEEDS_RESET read ahead of its event", needs_reset_event_after_get},
     {"responses in the reverse order", reversed_responses},
     {"late answers of the configuration", late_config_answers},
     {"an asynchronous reset", asynchronous_reset},
