@@ -17,8 +17,8 @@
 enum { FAILED_MAX = 512, JOBS_MAX = 64, OPTIONS_MAX = 16 };
 
 /*
- * Legal configurations of the reference device: what the draft leaves open, one freedom or a few at a
- * time. None of them may fail anything.
+ * Legal configurations of the reference device: what the draft leaves open, one freedom or a few at
+ * a time. None of them may fail anything.
  */
 static const char *const legal[][OPTIONS_MAX] = {
     {"type=block"},
@@ -110,7 +110,8 @@ static void split_options(const char *const *options, struct pl_device_config *c
     config->options = rest;
 }
 
-static void note_report(const struct selftest *t, const struct pl_report *report, struct outcome *out)
+static void note_report(const struct selftest *t, const struct pl_report *report,
+                        struct outcome *out)
 {
     for (size_t i = 0; i < report->n_clauses; i++) {
         const struct pl_clause_result *c = &report->clauses[i];
@@ -148,26 +149,30 @@ static struct pl_port *subject_port(const struct selftest *t, const struct pl_de
     return pl_port_open(&options, error, sizeof(error));
 }
 
-static void run_subject(const struct selftest *t, size_t i)
+static bool killed(const struct selftest *t, size_t i);
+
+/* One whole run of a subject, or of the selected scenarios. */
+static void run_selected(const struct selftest *t, size_t i, const struct pl_mutant *mutant,
+                         const char *select)
 {
     struct outcome *out = &t->outcome[i];
-    const struct pl_mutant *mutant = i < t->n_mutants ? &t->mutants[i] : NULL;
     struct pl_device_config config = {.spec = t->spec->name, .mutant = mutant ? mutant->id : NULL};
     const char *rest[OPTIONS_MAX];
-    char select[512], error[256];
+    char error[256];
     int err;
     split_options(mutant ? mutant->options : legal[i - t->n_mutants], &config, rest);
     struct pl_port *port = subject_port(t, &config, mutant);
-    struct pl_suite_options options = {.scenarios = t->scenarios, .port = port, .role = "device",
-                                       .iut = "reference device", .seed = t->seed};
+    struct pl_suite_options options = {.scenarios = t->scenarios,
+                                       .port = port,
+                                       .role = "device",
+                                       .iut = "reference device",
+                                       .seed = t->seed,
+                                       .select = select};
+    memset(out, 0, sizeof(*out));
     out->ran = true;
     out->error = -ENOMEM;
     if (!port)
         return;
-    if (mutant && t->quick) {
-        aimed(mutant, select, sizeof(select));
-        options.select = select;
-    }
     struct pl_suite *suite = pl_suite_run(&options, &err, error, sizeof(error));
     out->error = err;
     if (suite)
@@ -176,6 +181,20 @@ static void run_subject(const struct selftest *t, size_t i)
         snprintf(out->text, sizeof(out->text), "%s", error);
     pl_suite_free(suite);
     port->ops->close(port);
+}
+
+/* Quick: the scenarios aimed at a mutant's clauses first, and all only where these do not do. */
+static void run_subject(const struct selftest *t, size_t i)
+{
+    const struct pl_mutant *mutant = i < t->n_mutants ? &t->mutants[i] : NULL;
+    char select[512];
+    if (mutant && t->quick) {
+        aimed(mutant, select, sizeof(select));
+        run_selected(t, i, mutant, select);
+        if (killed(t, i))
+            return;
+    }
+    run_selected(t, i, mutant, NULL);
 }
 
 /* --- all of them, over worker processes --- */
@@ -211,7 +230,8 @@ static int run_all(const struct selftest *t)
     for (unsigned k = 0; k < t->jobs; k++) {
         int status = 1;
         if (pids[k] < 0 || waitpid(pids[k], &status, 0) < 0 || status)
-            err = pl_cli_error(PL_EXIT_INTERNAL, "a worker of the self-test ended badly (status %d)", status);
+            err = pl_cli_error(PL_EXIT_INTERNAL,
+                               "a worker of the self-test ended badly (status %d)", status);
     }
     return err;
 }
@@ -238,6 +258,11 @@ static const char *verdict_of(const struct selftest *t, size_t i)
         any = true;
     }
     return any ? "misattributed" : "alive";
+}
+
+static bool killed(const struct selftest *t, size_t i)
+{
+    return strcmp(verdict_of(t, i), "killed") == 0;
 }
 
 static void print_failed(const struct selftest *t, size_t i)
@@ -315,17 +340,17 @@ static int write_json(const struct selftest *t, const char *path, const size_t c
         for (size_t c = 0; c < pl_clauses_count(t->clauses); c++)
             if (t->outcome[i].failed[c])
                 json_array_append_new(killed, json_string(pl_clauses_get(t->clauses, c)->id));
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:s}", "id", t->mutants[i].id, "clauses",
-                                              breaks_list, "killed_by", killed, "verdict",
-                                              verdict_of(t, i)));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:s}", "id", t->mutants[i].id,
+                                              "clauses", breaks_list, "killed_by", killed,
+                                              "verdict", verdict_of(t, i)));
     }
-    json_t *root = json_pack("{s:s, s:o, s:{s:I, s:I, s:I, s:I}}", "schema", "plumbline-selftest/1",
-                             "mutants", list, "summary", "mutants",
-                             (json_int_t)(counts[0] + counts[1] + counts[2]), "killed",
-                             (json_int_t)counts[0], "misattributed", (json_int_t)counts[1], "alive",
-                             (json_int_t)counts[2]);
-    int err = root ? pl_cli_output_json(path, root)
-                   : pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
+    json_t *root =
+        json_pack("{s:s, s:o, s:{s:I, s:I, s:I, s:I}}", "schema", "plumbline-selftest/1", "mutants",
+                  list, "summary", "mutants", (json_int_t)(counts[0] + counts[1] + counts[2]),
+                  "killed", (json_int_t)counts[0], "misattributed", (json_int_t)counts[1], "alive",
+                  (json_int_t)counts[2]);
+    int err =
+        root ? pl_cli_output_json(path, root) : pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
     json_decref(root);
     return err;
 }
@@ -352,12 +377,15 @@ static int conclude(const struct selftest *t, const char *json, bool verbose)
     if (!quiet && !t->only)
         unproven = print_unproven(t);
     if (!quiet)
-        printf("%zu mutants: %zu killed by their own clause, %zu misattributed, %zu alive; %zu legal "
-               "configurations, %zu with a false failure; %zu judged clauses unproven\n",
-               counts[0] + counts[1] + counts[2], counts[0], counts[1], counts[2],
-               t->only ? 0 : n_legal, dirty, unproven);
+        printf(
+            "%zu mutants: %zu killed by their own clause, %zu misattributed, %zu alive; %zu legal "
+            "configurations, %zu with a false failure; %zu judged clauses unproven\n",
+            counts[0] + counts[1] + counts[2], counts[0], counts[1], counts[2],
+            t->only ? 0 : n_legal, dirty, unproven);
     int err = json ? write_json(t, json, counts) : 0;
-    return err ? err : counts[1] || counts[2] || dirty || unproven ? PL_EXIT_FINDINGS : PL_EXIT_CONFORMS;
+    return err                                           ? err
+           : counts[1] || counts[2] || dirty || unproven ? PL_EXIT_FINDINGS
+                                                         : PL_EXIT_CONFORMS;
 }
 
 static int run_selftest(struct selftest *t, const char *json, bool verbose)
@@ -388,20 +416,26 @@ int pl_cmd_selftest(int argc, char **argv)
     bool verbose = false, help = false;
     uint64_t n = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     const struct pl_cli_option options[] = {
-        {.name = "--json", .value = &json},       {.name = "--jobs", .value = &jobs},
-        {.name = "--seed", .value = &seed},       {.name = "--spec", .value = &spec},
-        {.name = "--mutant", .value = &t.only},   {.name = "--quick", .flag = &t.quick},
+        {.name = "--json", .value = &json},
+        {.name = "--jobs", .value = &jobs},
+        {.name = "--seed", .value = &seed},
+        {.name = "--spec", .value = &spec},
+        {.name = "--mutant", .value = &t.only},
+        {.name = "--quick", .flag = &t.quick},
         {.name = "--socket", .flag = &t.through_socket},
-        {.name = "--verbose", .flag = &verbose},  {.name = "--help", .flag = &help},
+        {.name = "--verbose", .flag = &verbose},
+        {.name = "--help", .flag = &help},
         {.name = NULL},
     };
     int err = pl_cli_parse(argc, argv, options, NULL, 0);
     if (err)
         return err;
     if (help) {
-        puts("usage: plumbline selftest [--json FILE] [--jobs N] [--seed N] [--spec DRAFT] [--verbose]\n"
+        puts("usage: plumbline selftest [--json FILE] [--jobs N] [--seed N] [--spec DRAFT] "
+             "[--verbose]\n"
              "                          [--mutant TEXT] [--quick] [--socket]\n"
-             "--mutant runs those whose id holds TEXT; --quick only the scenarios aimed at a mutant's clauses;\n"
+             "--mutant runs those whose id holds TEXT; --quick first only the scenarios aimed at a "
+             "mutant's clauses;\n"
              "--socket runs every subject as a process of its own, over a socket.");
         return 0;
     }
