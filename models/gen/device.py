@@ -455,6 +455,8 @@ def check_option(model, doc, name, value):
 def check_mutant(model, doc, seen):
     """Whether a mutant, its options and its patches are sound."""
     noted = len(model.problems)
+    if not load.MUTANT_ID.fullmatch(doc["id"]):
+        model.problem(doc, "id", f"'{doc['id']}' is no name of letters, digits, - and .")
     if doc["id"] in seen:
         model.problem(doc, "id", f"'{doc['id']}' stands twice")
     seen.add(doc["id"])

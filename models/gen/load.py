@@ -16,6 +16,7 @@ MAX_NODES = 200_000  # many times what a draft needs; aliases count each time th
 MAX_PROBLEMS = 100
 MAX_SHOWN = 400
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MUTANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 CLAUSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 BEYOND_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
@@ -169,7 +170,8 @@ class Loader:
             if not IDENTIFIER.fullmatch(key):
                 self.problem(doc.file, doc.lines[key], key, "is no name of letters, digits and _")
             elif isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                self.problem(doc.file, doc.lines[key], key, f"is '{shown(value)}', must be a number from {low} to {high}")
+                why = f"is '{shown(value)}', must be a number from {low} to {high}"
+                self.problem(doc.file, doc.lines[key], key, why)
             else:
                 good[key] = value
         return good
@@ -364,7 +366,8 @@ def load_header(load, spec, doc, path):
     for name in spec.header:
         if name not in ("type", "msg_id", "dev_num", "token", "msg_size"):
             load.problem(path, doc.lines["fields"], name, "is no header field of any draft")
-    for key, words in (("type_bits", ("response", "bus", "reserved")), ("id_bits", ("event", "implementation_defined"))):
+    bits = {"type_bits": ("response", "bus", "reserved"), "id_bits": ("event", "implementation_defined")}
+    for key, words in bits.items():
         if load.check(doc[key], path, {word: (int, True) for word in words}):
             good = load.numbers(doc[key], 0, 255)
             setattr(spec, key, good if len(good) == len(words) else {})
