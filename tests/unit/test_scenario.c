@@ -356,7 +356,7 @@ START_TEST(procedures_that_are_not_there)
 {
     refused(STEP("call: nowhere"), "f.yaml:7: key 'steps': there is no procedure 'nowhere'");
     refused("scenarios:\n  - {name: x, clauses: CFG-DEV-02, given: [nowhere], steps: []}\n",
-            "f.yaml:2: key 'scenarios': scenario 'x': there is no procedure 'nowhere'");
+            "f.yaml:2: key 'given': scenario 'x': there is no procedure 'nowhere'");
     refused("procedures:\n  p: [{call: nowhere}]\n", /* though nobody calls it */
             "f.yaml:2: key 'p': there is no procedure 'nowhere'");
     struct pl_scenarios *s = fresh(); /* another file may bring it */
