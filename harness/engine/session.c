@@ -17,7 +17,8 @@ enum {
     HOPELESS_AFTER = 10,
     HOPELESS_MS = 2,
     STUCK_RESET_MS = 300,
-    FLOOD_MAX = 20000, /* messages read while waiting for one answer */
+    FLOOD_TOTAL = 60000, /* messages beyond the answers, in a whole run */
+    FLOOD_MAX = 20000,   /* messages read while waiting for one answer */
     CONTROL_MS = 1000,
     START_MS = 10000,
 };
@@ -188,6 +189,21 @@ static void note_answer(struct pl_session *s, const struct pl_msg *m)
     pl_decode(s->spec, s->last_bytes, m->size, &s->last);
 }
 
+static void hung(struct pl_session *s, const char *text)
+{
+    s->stuck = true;
+    report(s, PL_FINDING_HANG, text);
+}
+
+/* Far more than answers came: it will not stop by itself. */
+static void check_flood(struct pl_session *s)
+{
+    if (++s->surplus <= FLOOD_TOTAL || s->flooded)
+        return;
+    s->flooded = true;
+    hung(s, "the IUT sends messages without end");
+}
+
 /* One message in: recorded, judged, answered where the IUT asks. 1, 0 on time-out, or an errno. */
 static int take(struct pl_session *s, int timeout_ms)
 {
@@ -202,6 +218,7 @@ static int take(struct pl_session *s, int timeout_ms)
     }
     s->silences = 0;
     s->spoken = true;
+    check_flood(s);
     record(s, s->buffer, (size_t)n, false);
     pl_oracle_received(s->oracle, s->buffer, (size_t)n);
     struct pl_msg m;
@@ -218,6 +235,7 @@ int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
 {
     if (!s->alive)
         return -EPIPE;
+    s->surplus -= s->surplus > 0;
     record(s, bytes, size, true);
     pl_oracle_sent(s->oracle, bytes, size);
     int err = s->port->ops->send(s->port, bytes, size);
@@ -239,12 +257,6 @@ static int patience(const struct pl_session *s)
         return s->timeouts.fence < ms ? s->timeouts.fence : ms;
     }
     return s->misses ? s->timeouts.fence : s->timeouts.response;
-}
-
-static void hung(struct pl_session *s, const char *text)
-{
-    s->stuck = true;
-    report(s, PL_FINDING_HANG, text);
 }
 
 static int send_fence(struct pl_session *s);
@@ -279,6 +291,8 @@ int pl_session_wait(struct pl_session *s)
                 return r;
             continue;
         }
+        if (s->flooded)
+            return -ETIMEDOUT;
         if (++got > FLOOD_MAX) {
             pl_session_tell(s, "settle");
             hung(s, "the IUT sends messages without end and does not answer");
@@ -313,7 +327,7 @@ int pl_session_fence(struct pl_session *s)
     s->pending++;
     s->doubtful = true;
     int err = pl_session_flush(s);
-    for (int i = 0; !err && i < FLOOD_MAX; i++) {
+    for (int i = 0; !err && i < FLOOD_MAX && !s->flooded; i++) {
         int r = take(s, 0);
         if (r <= 0)
             return r;

@@ -41,6 +41,8 @@ struct pl_session {
     struct pl_bus_params bus;
     bool alive;        /* started, and not ended since */
     bool spoken;       /* something came from it since the start, or was waited for long enough */
+    unsigned surplus;  /* messages that came, less those that were sent */
+    bool flooded;      /* they were far too many */
     bool no_control;   /* control was offered, and the IUT does not answer there */
     bool stuck;        /* hung: to be started anew */
     unsigned misses;   /* requests that were not answered, in this run */

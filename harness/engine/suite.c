@@ -209,7 +209,8 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
         sum->reason = result.reason[0] ? pl_suite_text(suite, result.reason) : NULL;
         sum->parameters = pl_suite_text(suite, suite->where);
     }
-    if (suite->session.misses > MISSES_MAX || suite->session.stuck_resets > STUCK_MAX)
+    if (suite->session.misses > MISSES_MAX || suite->session.stuck_resets > STUCK_MAX ||
+        suite->session.flooded)
         suite->give_up = true; /* it has failed; more of the same only takes time */
     else if (suite->session.alive && !suite->session.stuck)
         suite->broken_in_a_row = 0;
