@@ -6,7 +6,6 @@ import signal
 import subprocess
 import time
 import uuid
-import zlib
 
 import pytest
 
@@ -16,7 +15,6 @@ SECONDS = float(os.environ.get("PLUMBLINE_TEST_SECONDS", "60"))  # a hang, never
 MARK = "PLUMBLINE_TEST_MARK"
 # For slow builds: fewer of what there are hundreds of. A share of 6 keeps one in six of the peers that are alike.
 QUICK = os.environ.get("PLUMBLINE_QUICK") == "1"
-SHARE = int(os.environ.get("PLUMBLINE_SHARE", "16" if QUICK else "1"))
 
 # A process inherits its environment, so that this finds children of children too, detached ones included.
 os.environ[MARK] = "session-" + uuid.uuid4().hex
@@ -112,16 +110,6 @@ def file(tmp_path):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
     return write
-
-
-def pytest_collection_modifyitems(config, items):
-    """Keep the share of the faithful and faulty peers; which ones depends on their names alone."""
-    def kept(item):
-        return not item.name.startswith(("test_faithful[", "test_fault[")) or zlib.crc32(item.name.encode()) % SHARE == 0
-    dropped = [item for item in items if not kept(item)]
-    if dropped:
-        config.hook.pytest_deselected(items=dropped)
-        items[:] = [item for item in items if kept(item)]
 
 
 def pytest_sessionfinish(session):

@@ -6,12 +6,12 @@ import subprocess
 
 import pytest
 
-from conftest import PLUMBLINE, ROOT
+from conftest import QUICK, PLUMBLINE, ROOT
 from report_tools import codec, write_pcapng
 
 SPEC = "virtio-msg-r1"
 PEER = ROOT / "tests" / "peers" / "device.py"
-MUTANTS = 20
+MUTANTS = 2 if QUICK else 8
 
 
 @pytest.fixture(scope="module")
