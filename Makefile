@@ -77,7 +77,7 @@ unit: $(UNIT_TESTS)
 	@failed=; for t in $(UNIT_TESTS); do $$t || failed="$$failed $$t"; done; \
 	  test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 e2e: $(BUILD)/plumbline $(UNIT_TESTS)
-	@PLUMBLINE=$(abspath $(BUILD)/plumbline) CC=$(CC) $(PYTHON) -m pytest tests/e2e -q -p no:cacheprovider $(PYTEST_ARGS)
+	@PLUMBLINE=$(abspath $(BUILD)/plumbline) CC=$(CC) $(PYTHON) -m pytest tests/e2e -q -p no:cacheprovider -n 2 --dist loadfile $(PYTEST_ARGS)
 check: deps
 	@$(SUBMAKE) all
 	@$(SUBMAKE) unit

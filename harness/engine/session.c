@@ -20,7 +20,7 @@ enum {
     FLOOD_TOTAL = 60000, /* messages beyond the answers, in a whole run */
     FLOOD_MAX = 20000,   /* messages read while waiting for one answer */
     CONTROL_MS = 1000,
-    START_MS = 10000,
+    START_MS = 5000,
 };
 
 static uint64_t now_ns(void)
