@@ -78,10 +78,11 @@ unit: $(UNIT_TESTS)
 	  test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 e2e: $(BUILD)/plumbline $(UNIT_TESTS)
 	@PLUMBLINE=$(abspath $(BUILD)/plumbline) CC=$(CC) $(PYTHON) -m pytest tests/e2e -q -p no:cacheprovider -n 2 --dist loadfile $(PYTEST_ARGS)
+# A part of the independent peers; `make e2e` meets all of them, `make check-peers` in every setting.
 check: deps
 	@$(SUBMAKE) all
 	@$(SUBMAKE) unit
-	@$(SUBMAKE) e2e
+	@PLUMBLINE_E2E=$${PLUMBLINE_E2E:-quick} $(SUBMAKE) e2e
 # Longer than CI has time for: every peer, fault and misbehaviour in every setting.
 check-peers: all
 	@PLUMBLINE_E2E=full PLUMBLINE=$(abspath $(BUILD)/plumbline) $(PYTHON) -m pytest tests/e2e/test_peers.py -q -p no:cacheprovider

@@ -434,8 +434,8 @@ int pl_cmd_selftest(int argc, char **argv)
         puts("usage: plumbline selftest [--json FILE] [--jobs N] [--seed N] [--spec DRAFT] "
              "[--verbose]\n"
              "                          [--mutant TEXT] [--quick] [--socket]\n"
-             "--mutant runs those whose id holds TEXT; --quick first only the scenarios aimed at a "
-             "mutant's clauses;\n"
+             "--mutant runs those whose id holds TEXT; --quick runs first what is aimed at the\n"
+             "clauses that a mutant breaks;\n"
              "--socket runs every subject as a process of its own, over a socket.");
         return 0;
     }
