@@ -192,11 +192,13 @@ static void note_skip(struct pl_suite *suite, const struct pl_scenario *scenario
 static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenario, size_t choice,
                        bool first, const struct pl_combination *c, struct pl_scenario_result *sum)
 {
-    struct pl_run_result result;
+    struct pl_run_result result = {.verdict = PL_SCENARIO_PASS};
     suite->failed_now = false;
     suite->current = scenario;
     describe(suite, c, "");
+    suite->choice = &result;
     pl_run_once(&suite->session, suite->options->scenarios, scenario, choice, c, &result);
+    suite->choice = NULL;
     if (suite->failed_now) {
         result.verdict = PL_SCENARIO_FAIL;
         describe(suite, c, result.parameters);

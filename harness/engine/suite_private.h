@@ -40,6 +40,7 @@ struct pl_suite {
     /* the scenario that runs */
     const struct pl_scenario *current;
     char where[512]; /* its parameters and combination */
+    const struct pl_run_result *choice; /* the choice that runs: its parameters; NULL between */
     bool failed_now, noted;
     unsigned broken_in_a_row;
     bool give_up;

@@ -103,7 +103,9 @@ static void add_finding(struct pl_suite *suite, enum pl_finding_kind kind,
     f->times = 1;
     f->warning = clause && strcmp(clause->level, "SHOULD") == 0;
     f->scenario = suite->current ? suite->current->name : NULL;
-    f->parameters = pl_suite_text(suite, suite->where);
+    const char *own = suite->choice ? suite->choice->parameters : "";
+    snprintf(command, sizeof(command), "%s%s%s", own, own[0] ? " " : "", suite->where);
+    f->parameters = pl_suite_text(suite, command);
     f->text = pl_suite_text(suite, text);
     if (suite->options->repeat_whole)
         snprintf(command, sizeof(command), "%s", suite->options->repeat);
