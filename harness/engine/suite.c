@@ -20,7 +20,10 @@ enum {
     STUCK_MAX = 12
 };
 
-static const uint32_t sizes[] = {0 /* the draft's least */, 64, 264, 65535};
+enum {
+    SMALL_SIZE = 64,
+    SIZES = 4
+}; /* a small size between the draft's least and its recommended one */
 static const unsigned depths[] = {1, 4};
 
 static double seconds_now(void)
@@ -346,10 +349,12 @@ static size_t make_groups(const struct pl_suite *suite, struct pl_bus_params *ou
         out[0] = o->bus ? *o->bus : bus;
         return 1;
     }
+    const uint32_t sizes[SIZES] = {suite->spec->min_max_msg_size, SMALL_SIZE,
+                                   suite->spec->recommended_max_msg_size,
+                                   suite->spec->max_max_msg_size};
     for (uint32_t strict = 0; strict < 2; strict++)
-        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-            out[n++] = (struct pl_bus_params){suite->spec->revision,
-                                              sizes[i] ? sizes[i] : suite->spec->min_max_msg_size,
+        for (size_t i = 0; i < SIZES; i++)
+            out[n++] = (struct pl_bus_params){suite->spec->revision, sizes[i],
                                               strict << PL_C_TF_STRICT_CONFIG_GENERATION};
     return n;
 }

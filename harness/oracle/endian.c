@@ -19,10 +19,11 @@ static bool swapped_above(uint64_t got, uint64_t limit)
 static bool features_swapped(const struct pl_msg *req, const struct pl_msg *resp)
 {
     uint64_t block = PL_C_F_VERSION_1 / 32, first = req->f[PL_F_block_index];
-    if (first > block || first + resp->data_len / 4 <= block)
+    uint64_t width = pl_msg_layout(resp)->tail->width;
+    if (first > block || first + resp->data_len / width <= block)
         return false;
-    const uint8_t *p = resp->data + 4 * (block - first);
-    return !(p[0] & 1) && (p[3] & 1) && PL_C_F_VERSION_1 % 32 == 0;
+    const uint8_t *p = resp->data + width * (block - first);
+    return !(p[0] & 1) && (p[width - 1] & 1) && PL_C_F_VERSION_1 % 32 == 0;
 }
 
 static bool echo_swapped(const struct pl_spec *spec, const struct pl_msg *req,

@@ -6,11 +6,18 @@
 
 enum { ORDER_BLOCKS = sizeof(((struct pl_order *)0)->selection) / sizeof(uint32_t), SURE = 2 };
 
+/* Bytes of one feature block, as the message's layout has it. */
+static uint32_t block_bytes(const struct pl_msg *m)
+{
+    return pl_msg_layout(m)->tail->width;
+}
+
 static uint32_t block_at(const struct pl_msg *m, uint32_t i)
 {
     uint32_t value = 0;
-    for (unsigned b = 0; b < 4; b++)
-        value |= (uint32_t)m->data[4 * (size_t)i + b] << (8 * b);
+    uint32_t width = block_bytes(m);
+    for (uint32_t b = 0; b < width; b++)
+        value |= (uint32_t)m->data[(size_t)width * i + b] << (8 * b);
     return value;
 }
 
@@ -65,14 +72,14 @@ void pl_features_read(struct pl_oracle *o, struct pl_track *t, const struct pl_m
                       const struct pl_msg *resp)
 {
     uint64_t first = req->f[PL_F_block_index];
-    for (uint32_t i = 0; i < resp->data_len / 4; i++)
+    for (uint32_t i = 0; i < resp->data_len / block_bytes(resp); i++)
         judge_block(o, t, first + i, block_at(resp, i));
 }
 
 void pl_features_written(struct pl_track *t, const struct pl_msg *req, bool certain)
 {
     uint64_t first = req->f[PL_F_block_index];
-    uint32_t n = req->data_len / 4;
+    uint32_t n = req->data_len / block_bytes(req);
     bool defined = certain && pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER) &&
                    pl_status_never(&t->status, (uint32_t)PL_C_STATUS_FEATURES_OK);
     if (pl_status_all(&t->status, (uint32_t)PL_C_STATUS_FEATURES_OK) && certain)
