@@ -2,6 +2,7 @@
 #ifndef PL_RUN_H
 #define PL_RUN_H
 
+#include "engine/dimension.h"
 #include "engine/scenario.h"
 #include "engine/session.h"
 
@@ -10,6 +11,7 @@ struct pl_combination {
     unsigned outstanding;
     uint16_t dev_num;
     uint64_t seed; /* of this run; random() repeats from it and the scenario's name */
+    uint32_t dimension[PL_DIMENSIONS]; /* values, see dimension.h */
 };
 
 struct pl_run_result {

@@ -75,6 +75,17 @@ static bool name_response(struct run *r, const char *field, uint64_t *value, cha
            fail_name(why, cap, "the response has no field '%s'", field);
 }
 
+static bool name_of_dimension(const struct run *r, const char *name, uint64_t *value)
+{
+    for (size_t i = 0; i < PL_DIMENSIONS; i++) {
+        if (strcmp(name, pl_dimensions[i].name) == 0) {
+            *value = r->combination->dimension[i];
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool name_of_run(struct run *r, const char *name, uint64_t *value)
 {
     const struct pl_session *s = r->s;
@@ -105,7 +116,8 @@ static bool name_of_run(struct run *r, const char *name, uint64_t *value)
 bool pl_run_name(void *opaque, const char *name, uint64_t *value, char *why, size_t cap)
 {
     struct run *r = opaque;
-    if (find_variable(r, name, value) || name_of_run(r, name, value))
+    if (find_variable(r, name, value) || name_of_run(r, name, value) ||
+        name_of_dimension(r, name, value))
         return true;
     if (strncmp(name, "info.", 5) == 0)
         return name_info(r, name + 5, value, why, cap);

@@ -291,7 +291,9 @@ static void run_group(struct pl_suite *suite)
     for (size_t d = 0; d < suite->n_devices && d < DEVICES_FULL; d++)
         for (size_t k = 0; k < n_depths; k++)
             for (size_t i = 0; i < all->n && !suite->give_up && depth_wanted(suite, k); i++) {
-                struct pl_combination c = {depths[k], suite->devices[d], suite->options->seed};
+                struct pl_combination c = {.outstanding = depths[k],
+                                           .dev_num = suite->devices[d],
+                                           .seed = suite->options->seed};
                 if (selected(suite, &all->list[i]))
                     run_scenario(suite, &all->list[i], &c);
                 suite->done++;

@@ -1,4 +1,5 @@
 /* What the oracle hears besides messages, as lines: said live, recorded, and said again offline. */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,42 @@ static void tell_expected(struct pl_oracle *oracle, const struct pl_clauses *cla
         pl_oracle_expected(oracle, (size_t)clause, held != 0, line + at);
 }
 
+/* ring D Q WORD ...: what was seen in a virtqueue's memory. */
+static void tell_ring(struct pl_oracle *oracle, const char *line)
+{
+    static const struct {
+        const char *word;
+        enum pl_ring_news_kind kind;
+    } words[] = {{"begin", PL_RING_BEGIN},   {"add", PL_RING_ADD},   {"used", PL_RING_USE},
+                 {"looked", PL_RING_LOOKED}, {"idle", PL_RING_IDLE}, {"missing", PL_RING_MISSING},
+                 {"sealed", PL_RING_SEALED}, {"end", PL_RING_END}};
+    unsigned dev, index;
+    char word[16], predicate[64], due[8] = "";
+    int at = 0;
+    struct pl_ring_news news = {0};
+    if (sscanf(line, "%u %u %15s %n", &dev, &index, word, &at) < 3)
+        return;
+    const char *rest = at ? line + at : "";
+    if (strcmp(word, "held") == 0 || strcmp(word, "broken") == 0) {
+        int n = 0;
+        if (sscanf(rest, "%63s %n", predicate, &n) == 1)
+            pl_oracle_ring_memory(oracle, predicate, word[0] == 'h', n ? rest + n : "");
+        return;
+    }
+    sscanf(rest, "%" SCNu32 " %*u %7s", &news.id, due);
+    news.due = strcmp(due, "due") == 0;
+    if (strcmp(word, "suppressed") == 0) {
+        news.kind = news.id ? PL_RING_SUPPRESSED : PL_RING_WANTED;
+        pl_oracle_ring(oracle, (uint16_t)dev, index, &news);
+    }
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(word, words[i].word) != 0)
+            continue;
+        news.kind = words[i].kind;
+        pl_oracle_ring(oracle, (uint16_t)dev, index, &news);
+    }
+}
+
 void pl_tell(struct pl_oracle *oracle, const struct pl_clauses *clauses, const char *line)
 {
     char word[32];
@@ -71,6 +108,8 @@ void pl_tell(struct pl_oracle *oracle, const struct pl_clauses *clauses, const c
         tell_devices(oracle, rest);
     else if (strcmp(word, "expected") == 0)
         tell_expected(oracle, clauses, rest);
+    else if (strcmp(word, "ring") == 0)
+        tell_ring(oracle, rest);
     else if (strcmp(word, "retract") == 0 && sscanf(rest, "%u", &dev) == 1)
         pl_oracle_retract(oracle, (uint16_t)dev);
     else if (strcmp(word, "reset-stuck") == 0 && sscanf(rest, "%u", &dev) == 1)

@@ -161,8 +161,12 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     uint32_t status = (uint32_t)ev->f[PL_F_device_status];
     bool reported = false; /* a change that control asked for */
     bool overtaken = t->moved_unreported;
-    if (t->was_reset && !t->written_since_reset && status != 0 && !t->resetting)
-        return; /* sent before the reset ended; events keep no order with responses */
+    if (t->was_reset && !t->written_since_reset && status != 0 && !t->resetting) {
+        if (!pl_waiting(o, t, PL_SET_DEVICE_STATUS))
+            pl_broken(o, PL_P_event_after_reset,
+                      "the reset has ended, and an EVENT_CONFIG says status 0x%" PRIx32, status);
+        return;
+    }
     if (t->resetting || t->status.any)
         goto learn;
     bool new_status = !pl_status_has(&t->status, status) && !status_waiting_has(o, t, status);

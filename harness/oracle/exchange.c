@@ -482,6 +482,8 @@ static void started(struct pl_oracle *o, const struct pl_msg *m)
     pl_run_rules(o, &f, true);
     if (t && m->kind == PL_EVENT_CONFIG && m->form == PL_FORM_OK)
         pl_config_event(o, t, m);
+    if (t && m->kind == PL_EVENT_USED && m->form == PL_FORM_OK)
+        pl_ring_event(o, t, m);
 }
 
 void pl_oracle_received(struct pl_oracle *o, const void *bytes, size_t size)
@@ -542,6 +544,7 @@ void pl_oracle_settle(struct pl_oracle *o)
                       t->change_len, t->change_offset);
         t->change_pending = false;
         pl_config_settle(o, t);
+        pl_ring_settle(o, t);
     }
 }
 

@@ -8,11 +8,15 @@
 
 #include "wire/wire.h"
 
-/* One normative statement of a draft. All of it is generated and constant. */
+/* One normative statement of a draft, or of what it includes. All of it is generated and constant.
+ */
 struct pl_clause_def {
     const char *id, *level, *role, *how, *section, *text;
     bool judged;
     const char *reason; /* why it is not judged; NULL where it is */
+    const char *spec;   /* the catalogue that it stands in: a draft's name, or "virtio-1.4" */
+    const char *type;   /* the device type that it binds, by name; NULL: any */
+    uint32_t device_id; /* that type's device id; 0: any */
 };
 
 struct pl_clauses; /* a draft's clause table with its predicates; generated */
@@ -66,6 +70,34 @@ void pl_oracle_config_changed(struct pl_oracle *oracle, uint16_t dev_num, uint32
 void pl_oracle_needs_reset(struct pl_oracle *oracle, uint16_t dev_num);
 /* What was announced with one of the two above did not happen: control said no. */
 void pl_oracle_retract(struct pl_oracle *oracle, uint16_t dev_num);
+/* What the engine sees in the memory of a virtqueue; numbers where the comment names them. */
+enum pl_ring_news_kind {
+    PL_RING_BEGIN,      /* a ring was laid out for it */
+    PL_RING_ADD,        /* a chain was made available */
+    PL_RING_USE,        /* a chain was seen used; `due`: the device must announce it */
+    PL_RING_SUPPRESSED, /* notifications are suppressed, and the device can know it */
+    PL_RING_WANTED,     /* notifications are wanted */
+    PL_RING_LOOKED,     /* the end of one look at the ring */
+    PL_RING_IDLE,       /* looked behind a fence: nothing had happened */
+    PL_RING_MISSING,    /* waited for a chain as long as anybody waits: not used */
+    PL_RING_SEALED,     /* looked at right behind the response that shows the queue stopped */
+    PL_RING_END,        /* the ring is not looked at any more */
+};
+struct pl_ring_news {
+    enum pl_ring_news_kind kind;
+    uint32_t id; /* of the chain: ADD, USE, MISSING */
+    bool due;
+};
+void pl_oracle_ring(struct pl_oracle *oracle, uint16_t dev_num, uint32_t index,
+                    const struct pl_ring_news *news);
+/*
+ * A finding in the memory itself: a predicate of a ring's layout or of who may write what, and one
+ * sentence where it is broken. False for a predicate that is none of these.
+ */
+bool pl_oracle_ring_memory(struct pl_oracle *oracle, const char *predicate, bool held,
+                           const char *text);
+/* Virtqueues with a used buffer that EVENT_USED must still announce. */
+unsigned pl_oracle_used_owed(const struct pl_oracle *oracle);
 /* An expectation that a scenario states where the oracle cannot know. */
 void pl_oracle_expected(struct pl_oracle *oracle, size_t clause, bool held, const char *text);
 /* A reset did not end within the profile's bound (STAT-DEV-04). */

@@ -73,9 +73,23 @@ struct pl_queue_set {
 
 enum pl_tristate { PL_NO, PL_YES, PL_UNSURE };
 
+/* What the engine tells of a virtqueue's memory, and what the notifications make of it. */
+struct pl_queue_ring {
+    bool laid_out;   /* a ring stands, and the engine looks at it */
+    bool suppressed; /* the driver asked for no notifications */
+    bool due;        /* a used chain was seen that EVENT_USED has not announced */
+    bool announced;  /* an EVENT_USED came since the last look */
+    bool sealed;     /* it was looked at when the queue was seen stopped */
+    bool stopped;    /* RESET_VQUEUE took effect, and no SET_VQUEUE was met since */
+    bool worked;     /* since the last reset of the device a chain was used */
+    bool renewed;    /* ... and the ring is a new one, behind a RESET_VQUEUE */
+    uint64_t held;   /* chains in the device's hands */
+};
+
 struct pl_queue {
     bool used;
     uint32_t index;
+    struct pl_queue_ring ring;
     uint32_t max_size; /* as reported; meaningful where available is PL_YES */
     enum pl_tristate available;
     struct pl_queue_set set;
@@ -314,6 +328,15 @@ void pl_config_size(struct pl_track *t, uint32_t size);
 void pl_shm_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
                  const struct pl_msg *resp);
 void pl_info_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *resp);
+
+/* --- virtqueues in use: ring.c --- */
+void pl_ring_reset(struct pl_queue *q);
+/* A SET_VQUEUE or RESET_VQUEUE was met; `stops`: it is the latter, and takes effect. */
+void pl_ring_request(struct pl_queue *q, bool stops);
+void pl_ring_event(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *event);
+void pl_ring_settle(struct pl_oracle *o, struct pl_track *t);
+/* Is a request of this kind under way to the device? */
+bool pl_waiting(const struct pl_oracle *o, const struct pl_track *t, enum pl_kind kind);
 
 /* Generated from models/virtio-core: does the type have shared memory; are bytes opaque. */
 bool pl_type_opaque(uint64_t device_id, uint64_t offset);

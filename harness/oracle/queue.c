@@ -17,6 +17,8 @@ void pl_queue_reset(struct pl_queue *q, bool ended)
     q->set.state[0].unknown = UNKNOWN_ALL;
     q->last_kind = PL_NONE;
     q->configured = q->was_accepted = q->reset_since = false;
+    if (ended)
+        pl_ring_reset(q);
 }
 
 struct pl_queue *pl_queue_get(struct pl_track *t, uint32_t index)
@@ -152,6 +154,7 @@ void pl_queue_request(struct pl_oracle *o, struct pl_track *t, const struct pl_m
     struct pl_queue *q = pl_queue_get(t, index);
     if (!q)
         return;
+    pl_ring_request(q, req->kind == PL_RESET_VQUEUE && t->ring_reset == PL_YES && certain);
     q->before = q->set;
     q->last_kind = req->kind;
     q->last_seq = t->seq;
