@@ -59,12 +59,12 @@ enum pl_ring_fault {
     /* seen by the device end */
     PL_RING_AVAIL_INDEX, /* split: the available index ran more than the size ahead */
     PL_RING_DESC_INDEX,  /* a head or next beyond the table */
-    PL_RING_LOOP,        /* a chain longer than the queue size */
+    PL_RING_LOOP,        /* a chain longer than the queue size; split: than 2^32 bytes */
     PL_RING_ADDRESS,     /* a buffer or an indirect table outside the memory */
     PL_RING_INDIRECT, /* indirect where not negotiated, in a table, with NEXT, or a bad table length
                        */
     PL_RING_DIRECTION, /* a device-readable buffer behind a device-writable one */
-    PL_RING_EMPTY,     /* a buffer of length 0 where none may be, or a chain of nothing */
+    PL_RING_EMPTY,     /* an indirect table of length 0: a chain of nothing */
     PL_RING_FAULTS
 };
 /* A few words on a fault: "used id that is not available". */
@@ -108,6 +108,14 @@ int pl_driver_ring_add(struct pl_driver_ring *ring, const struct pl_ring_buffer 
                        uint64_t table);
 /* Make everything added available. */
 void pl_driver_ring_publish(struct pl_driver_ring *ring);
+/*
+ * Write bytes of the driver's own choice into its parts (descriptors, driver area), at a bus
+ * address: they count as written by this end. A packed chain that is not published yet takes the
+ * flags of its first descriptor on when it is, with its own AVAIL and USED. False where they do
+ * not lie within one of the parts: nothing is written then.
+ */
+bool pl_driver_ring_amend(struct pl_driver_ring *ring, uint64_t addr, const void *bytes,
+                          size_t len);
 /* Does the device want a notification for what was published since the last call? (with barrier) */
 bool pl_driver_ring_kick_due(struct pl_driver_ring *ring);
 /* For NOTIFICATION_DATA: the offset and wrap counter (packed), or the available index (split, wrap
@@ -115,16 +123,28 @@ bool pl_driver_ring_kick_due(struct pl_driver_ring *ring);
 uint16_t pl_driver_ring_kick_offset(const struct pl_driver_ring *ring, bool *wrap);
 /*
  * Take the next used chain: 1 with *out filled; 0 where there is none; -EPROTO where the device did
- * what no device may: *fault says what, and the ring is of no more use.
+ * what no device may: *fault says what, and the ring is of no more use. (The books are as before:
+ * another call looks at the memory again.)
  */
 int pl_driver_ring_poll(struct pl_driver_ring *ring, struct pl_ring_used *out,
                         enum pl_ring_fault *fault);
-/* When the device shall notify; `ahead` counts chains from the next used one on (AT only, 0 first).
+/*
+ * When the device shall notify; `ahead` counts chains from the next used one on (AT only, 0 first;
+ * packed: in the order in which they were made available, a lap at most). Without EVENT_IDX AT is
+ * ALWAYS. ALWAYS and NEVER hold until the next call, AT asks once: the place stays behind.
  */
 void pl_driver_ring_notify(struct pl_driver_ring *ring, enum pl_ring_notify when, uint16_t ahead);
 /* Must the device notify for the used entries taken since the last call (true), or should it not?
  */
 bool pl_driver_ring_notify_due(struct pl_driver_ring *ring);
+/* The same with the cases told apart in which core virtio leaves it to the device. */
+enum pl_ring_due {
+    PL_RING_QUIET,  /* no notification is asked for */
+    PL_RING_EITHER, /* an entry was used while notify() changed the setting, or (packed) a chain
+                       lies across the event's place without beginning there */
+    PL_RING_DUE,    /* the device must notify */
+};
+enum pl_ring_due pl_driver_ring_due(struct pl_driver_ring *ring);
 /* Number of chains that the device holds, and whether it holds this one. */
 unsigned pl_driver_ring_held(const struct pl_driver_ring *ring);
 bool pl_driver_ring_holds(const struct pl_driver_ring *ring, uint16_t id);
@@ -139,10 +159,12 @@ bool pl_driver_ring_intact(const struct pl_driver_ring *ring, const char **what)
 
 enum { PL_RING_CHAIN_MAX = 1024 }; /* buffers of one chain that the device end takes */
 
-/* A chain that the driver made available, checked: every buffer lies within the memory. */
+/* A chain that the driver made available, checked: every buffer lies within the memory. (Core
+ * virtio does not forbid buffers of no bytes; where one has an address outside, base stands for
+ * it.) */
 struct pl_ring_chain {
     uint16_t id;
-    uint16_t entries; /* ring entries that it takes */
+    uint16_t entries; /* that it moves the used position on: packed its descriptors, split 1 */
     unsigned n, n_readable;
     uint64_t readable, writable; /* bytes */
     struct pl_ring_buffer buffer[PL_RING_CHAIN_MAX];
@@ -155,11 +177,17 @@ struct pl_device_ring *pl_device_ring_new(const struct pl_ring_memory *memory,
                                           const struct pl_ring_setup *setup, int *err);
 void pl_device_ring_free(struct pl_device_ring *ring);
 const struct pl_ring_setup *pl_device_ring_setup(const struct pl_device_ring *ring);
-/* Take the next available chain: 1, 0, or -EPROTO with *fault. */
+/*
+ * Take the next available chain: 1, 0, or -EPROTO with *fault, *out then meaning nothing. After a
+ * fault the chain is still the next: another call looks at the memory again.
+ * -E2BIG: the chain is legal, but has more than PL_RING_CHAIN_MAX buffers. It was taken: id,
+ * entries and the bytes are true, n and buffer[] stop at the limit; give it back as a failed
+ * request.
+ */
 int pl_device_ring_pop(struct pl_device_ring *ring, struct pl_ring_chain *out,
                        enum pl_ring_fault *fault);
 /* Give a chain back: its id, the entries it took, the bytes written. Seen by the driver at flush.
- */
+ * IN_ORDER: a whole batch by the id of its last chain and the sum of all entries. */
 void pl_device_ring_push(struct pl_device_ring *ring, uint16_t id, uint16_t entries,
                          uint32_t written);
 void pl_device_ring_flush(struct pl_device_ring *ring);
