@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Prints everything that is generated from the models into one folder: generate.py MODELS OUT."""
+"""Prints everything that is generated from the models into one folder: generate.py MODELS OUT [SCENARIOS]."""
 import hashlib
 import importlib
 import os
@@ -7,7 +7,7 @@ import sys
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gen import expr, load, wire  # noqa: E402
+from gen import expects, expr, load, wire  # noqa: E402
 
 
 def write(folder, name, text):
@@ -42,8 +42,11 @@ def optional(name):
         return None
 
 
-def main(models, out):
-    specs, core = load.load(models)
+def main(models, out, scenarios=None):
+    expected = expects.expected(scenarios) if scenarios else None
+    specs, core = load.load(models, expected)
+    if expected is not None:
+        expects.check(specs)
     os.makedirs(out, exist_ok=True)
     files = {"pl_names.h": wire.names(specs, core), "pl_names.c": wire.names_c(specs),
              "pl_digest.h": f'#define PL_MODELS_DIGEST "{digest(models)}"\n'}
@@ -62,10 +65,10 @@ def main(models, out):
         write(out, name, text)
 
 
-def run(models, out):
+def run(models, out, scenarios=None):
     """main() with its errors as lines on standard error; the exit status."""
     try:
-        main(models, out)
+        main(models, out, scenarios)
     except (load.ModelError, expr.ExprError) as err:
         print(err, file=sys.stderr)
         return 2
@@ -81,7 +84,7 @@ def run(models, out):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        print("usage: generate.py MODELS OUT", file=sys.stderr)
+    if len(sys.argv) not in (3, 4):
+        print("usage: generate.py MODELS OUT [SCENARIOS]", file=sys.stderr)
         sys.exit(2)
-    sys.exit(run(sys.argv[1], sys.argv[2]))
+    sys.exit(run(*sys.argv[1:]))

@@ -7,11 +7,17 @@ from . import expr, load, wire
 
 PSEUDO = {"RESET": (), "RESET_DUE": (), "CONFIG_CHANGED": ("offset", "length"), "NEEDS_RESET": (),
           "ATTACHED": (), "DETACHED": (), "MALFORMED": None, "UNSUPPORTED": None,
-          "UNEXPECTED": None, "NO_DEVICE": None}
-COMPONENTS = ("device", "queue", "bus")
+          "UNEXPECTED": None, "NO_DEVICE": None, "QUEUE_STOP": (), "QUEUE_START": (),
+          "QUEUE_FAULT": (), "CHAIN": (), "BLOCK": (), "ENTROPY": (), "CONSOLE_OUT": (),
+          "CONSOLE_IN": (), "NET_OUT": (), "NET_IN": (), "NET_CONTROL": (), "SERVED": (),
+          "FLUSH": (), "NOTIFY": ()}
+COMPONENTS = ("device", "queue", "bus", "io")
 DEVICE_VARS = ("status", "resetting", "generation")
 QUEUE_VARS = ("enabled", "size", "desc_addr", "driver_addr", "device_addr")
-QUEUE_NAMES = QUEUE_VARS + ("available", "max_size")
+QUEUE_NAMES = QUEUE_VARS + ("available", "max_size", "index", "live")
+IO_NAMES = ("id", "entries", "readable", "writable", "written", "served", "readable_addr",
+            "writable_addr", "writable_len", "writable_end", "type", "sector", "bytes", "flags",
+            "segments", "largest", "in_range", "failed", "packet", "buffers", "due")
 DEVICE_NAMES = {
     "number": "c->dev->number", "device_id": "c->dev->device_id",
     "vendor_id": "c->dev->vendor_id", "feature_blocks": "c->dev->feature_blocks",
@@ -31,7 +37,7 @@ PEER_NAMES = {"requests": "c->peer->requests", "sent": "c->peer->sent",
               "replaying": "c->peer->replaying"}
 # Functions of the expression language and their number of arguments; device_fn.c has them.
 FUNCTIONS = {"fits": 1, "event_fits": 1, "in_config": 2, "writable": 2, "config_differs": 1,
-             "restored_differs": 0, "selection_offered": 0, "selection_offered_stored": 0, "selected": 1,
+             "net_header": 0, "offered": 1, "in_capacity": 2, "restored_differs": 0, "selection_offered": 0, "selection_offered_stored": 0, "selected": 1,
              "power_of_two": 1, "swap16": 1, "swap32": 1, "min": 2, "draw": 0,
              "devices_count": 2, "devices_next": 2}
 # What fills an array of a reply; device_array.c has them.
@@ -42,7 +48,12 @@ ACTIONS = {"write_config": 2, "apply_change": 2, "restore_config": 0, "select": 
            "clear_selection": 0, "reset": 0, "start_reset": 1, "event_config": 5,
            "event_device": 1, "event_failure": 1, "event_used": 1, "event_avail": 1, "ask": 0,
            "answer": 1, "process": 0, "defer": 0, "use_queue": 1,
-           "remember": 1, "fill_config": 3, "late_response": 1}
+           "remember": 1, "fill_config": 3, "late_response": 1, "fail": 0,
+           "io_start": 4, "io_look": 0, "io_finish": 0, "io_stop": 0, "io_pause": 0,
+           "io_linger": 1, "io_wait": 1, "io_lose": 0, "io_use": 3, "io_use_bent": 5,
+           "io_flush": 0, "io_status": 1, "io_answer": 1, "io_fill": 3, "io_random": 1, "poke": 3,
+           "disk_read": 2, "disk_write": 2, "disk_zero": 0, "disk_flush": 0, "disk_id": 1,
+           "console_put": 1, "console_get": 1, "net_put": 1, "net_header": 2}
 BENDS = {"field": "FIELD", "type": "TYPE", "msg_id": "ID", "dev_num": "DEV_NUM",
          "token": "TOKEN", "msg_size": "SIZE", "big_endian": "BIG_ENDIAN", "append": "APPEND",
          "truncate": "TRUNCATE", "data": "DATA", "drop": "DROP", "duplicate": "DUPLICATE",
@@ -51,7 +62,8 @@ VALUED = ("field", "type", "msg_id", "dev_num", "token", "msg_size", "append", "
 
 MAX_OPTIONS = 64  # PL_DEVICE_MAX_OPTIONS
 
-DEVICE_SCHEMA = {"spec": (str, True), "options": (dict, True), "transitions": (list, True)}
+DEVICE_SCHEMA = {"spec": (str, True), "constants": (dict, False), "options": (dict, True),
+                 "transitions": (list, True)}
 TEXT = (str, int, bool)
 TRANSITION_SCHEMA = {
     "name": (str, True), "on": ((str, list), True), "component": (str, False),
@@ -103,6 +115,8 @@ class Printer(expr.Printer):
             return f"c->old.{tail}"
         elif head == "queue" and tail in QUEUE_NAMES:
             return f"c->queue->{tail}"
+        elif head == "io" and tail in IO_NAMES:
+            return f"c->peer->io.{tail}"
         elif head == "dev" and tail in DEVICE_NAMES:
             return DEVICE_NAMES[tail]
         elif head == "bus" and tail in BUS_NAMES:
@@ -486,15 +500,19 @@ def checked(spec, core):
         model.problem(spec.device, "spec", f"'{spec.device['spec']}' is not the folder's name")
     if len(spec.device["options"]) > MAX_OPTIONS:
         model.problem(spec.device, "options", f"there are more than {MAX_OPTIONS}")
+    model.constants = {**model.constants,
+                       **model.loader.numbers(spec.device.get("constants", {}), 0, load.MAX_U64)}
     model.options = spec.device["options"]
     model.loader.numbers(model.options, 0, load.MAX_U64)
     transitions = model.loader.each(spec.device["transitions"], spec.device.file, TRANSITION_SCHEMA)
     model.transitions = [t for t in transitions if check_transition(model, t)]
     if model.problems:  # they would show once more in each mutant
         return model
-    path, seen = os.path.join(os.path.dirname(spec.device.file), "mutants.yaml"), set()
-    mutants = model.loader.each(spec.mutants, path, MUTANT_SCHEMA)
-    model.mutants = [m for m in mutants if check_mutant(model, m, seen)]
+    seen = set()
+    for doc, line in zip(spec.mutants, spec.mutants.lines):
+        path = getattr(doc, "file", os.path.dirname(spec.device.file))
+        if model.loader.check(doc, path, MUTANT_SCHEMA, line) and check_mutant(model, doc, seen):
+            model.mutants.append(doc)
     return model
 
 

@@ -35,29 +35,42 @@ def sections(clauses):
     return table.items()
 
 
-def spec_part(spec):
-    out = [f"## {spec.name}: {cell(spec.title)}", ""]
-    if not spec.clauses:
-        return out + ["This draft has messages and no clauses of its own yet.", ""]
-    out += counts(spec.clauses) + [""]
-    for section, clauses in sections(spec.clauses):
+def catalogue_part(name, title, clauses):
+    """The clauses of one catalogue, by section."""
+    out = [f"## {name}: {cell(title)}", "", *counts(clauses), ""]
+    for section, some in sections(clauses):
         out += [f"### {cell(section)}", "",
                 "| id | level | role | how | judged | text |", "| --- | --- | --- | --- | --- | --- |"]
         out += [f"| {c.id} | {c.level} | {c.role} | {c.how} | {judgement(c)} | {cell(c.text)} |"
-                for c in clauses]
+                for c in some]
         out.append("")
+    return out
+
+
+def spec_part(spec, printed):
+    """A draft's own clauses and those that it includes, unless they stand above already."""
+    if not spec.clauses:
+        return [f"## {spec.name}: {cell(spec.title)}", "",
+                "This draft has messages and no clauses of its own yet.", ""]
+    out = []
+    for name, title in spec.catalogues.items():
+        if name not in printed:
+            out += catalogue_part(name, title, [c for c in spec.clauses if c.spec == name])
+        printed.add(name)
     return out
 
 
 def render(specs):
     """The whole document as text."""
     out = ["# Clauses", "",
-           "Generated from `models/`. A clause is one normative statement of a draft, in the project's own words.", "",
+           "Generated from `models/`. A clause is one normative statement of a draft, or of what it includes, in the project's "
+           "own words.", "",
            "| word | meaning |", "| --- | --- |",
            "| passive | judged on any recorded exchange |",
            "| active | a scenario has to provoke the situation first |",
            "| option | a permission: reported as used or not used, never as a failure |",
            "| inspect | nothing on the wire shows it: declared in the profile |", ""]
+    printed = set()
     for spec in sorted(specs, key=lambda s: (s.name != "virtio-msg-r1", s.name)):
-        out += spec_part(spec)
+        out += spec_part(spec, printed)
     return "\n".join(out).rstrip("\n") + "\n"

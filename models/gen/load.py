@@ -254,6 +254,8 @@ class Spec:
         self.limits, self.constants, self.transport_features = {}, {}, {}
         self.fence = None
         self.messages = []
+        self.includes = []    # catalogues beside the draft's own clauses, as folders of models/
+        self.catalogues = {}  # {name: title}, in the order of the clauses
         self.clauses = []
         self.device = None
         self.mutants = Items()
@@ -262,16 +264,43 @@ class Spec:
         return next((m for m in self.messages if m.name == name), None)
 
 
-class Clause:
-    """One normative statement, with what it takes to judge it."""
+class Catalogue:
+    """Clauses that one specification states: its name, its title, and predicates that are to come."""
 
-    def __init__(self, doc):
-        self.doc = doc
+    def __init__(self, name, title, planned=()):
+        self.name, self.title, self.planned = name, title, frozenset(planned)
+
+
+class Clause:
+    """One normative statement, with what it takes to judge it; kind: of one device type only."""
+
+    def __init__(self, doc, catalogue, kind=None):
+        self.doc, self.catalogue, self.kind = doc, catalogue, kind
         self.id, self.level, self.role = doc["id"], doc["level"], doc["role"]
         self.how, self.section, self.text = doc["how"], doc["sec"], doc["text"]
         self.when, self.require = doc.get("when"), doc.get("require")
-        self.predicate, self.reason = doc.get("predicate"), doc.get("reason")
+        self.predicate, self.stated = doc.get("predicate"), doc.get("reason")
+        self.by_scenario = "judged_by" in doc
+        self.expected = False  # a scenario expects it
         self.line, self.file = doc.line, doc.file
+
+    @property
+    def spec(self):
+        return self.catalogue.name
+
+    @property
+    def predicates(self):
+        """The named judgements that decide it now: those that are planned bind nothing."""
+        return [name for name in (self.predicate or "").split() if name not in self.catalogue.planned]
+
+    @property
+    def reason(self):
+        """Why it is not judged, or None."""
+        if self.stated or self.when or self.predicates or self.expected:
+            return self.stated
+        if self.by_scenario:
+            return "planned: no scenario expects it yet"
+        return f"planned: {self.predicate}"
 
     @property
     def judged(self):
@@ -281,14 +310,17 @@ class Clause:
 MESSAGES_SCHEMA = {
     "spec": (str, True), "revision": (int, True), "title": (str, True), "header": (dict, True),
     "limits": (dict, True), "fence": (str, True), "transport_features": (dict, False),
-    "constants": (dict, False), "messages": (list, True)}
+    "constants": (dict, False), "include": (list, False), "messages": (list, True)}
 MESSAGE_SCHEMA = {"name": (str, True), "id": (int, True), "bus": (bool, False), "from": (str, True),
                   "request": (list, False), "response": (list, False), "event": (list, False)}
 FIELD_SCHEMA = {"name": (str, True), "type": (str, True), "count": ((int, str), False),
                 "unit": (str, False), "optional": (bool, False)}
 CLAUSE_SCHEMA = {"id": (str, True), "level": (str, True), "role": (str, True), "how": (str, True),
                  "sec": (str, True), "text": (str, True), "when": (str, False),
-                 "require": (str, False), "predicate": (str, False), "reason": (str, False)}
+                 "require": (str, False), "predicate": (str, False), "judged_by": (str, False),
+                 "reason": (str, False)}
+CATALOGUE_SCHEMA = {"spec": (str, True), "title": (str, True), "planned": (list, False), "files": (list, True)}
+TYPE_SCHEMA = {"type": (str, True), "clauses": (list, True)}
 LEVELS = ("MUST", "SHOULD", "MAY")
 ROLES = ("device", "driver", "bus", "any")
 HOWS = ("passive", "active", "option", "inspect")
@@ -381,6 +413,7 @@ def load_messages(load, spec, folder):
     if doc["spec"] != spec.name:
         load.problem(path, doc.lines["spec"], "spec", f"'{doc['spec']}' is not the folder's name")
     spec.title, spec.revision, spec.fence = doc["title"], doc["revision"], doc["fence"]
+    spec.includes = words(load, doc, "include")
     load_header(load, spec, doc["header"], path)
     limits = {k: (int, True) for k in ("min_max_msg_size", "max_max_msg_size", "recommended_max_msg_size")}
     if load.check(doc["limits"], path, limits):
@@ -415,25 +448,100 @@ def read_list(load, path, what):
     return Items()
 
 
-def load_clauses(load, spec, folder):
+def words(load, doc, key):
+    """The names that a list of a mapping holds; anything else in it is a problem."""
+    good = []
+    for item in doc.get(key, ()):
+        if isinstance(item, str) and re.fullmatch(r"\w[\w./-]*", item, re.ASCII) and ".." not in item:
+            good.append(item)
+        else:
+            load.problem(doc.file, doc.lines[key], key, f"'{shown(item)}' is no name")
+    return good
+
+
+def check_clause(load, doc, path, seen):
+    """Whether a clause says what it must; `seen` holds the places of those before it."""
+    for key, known in (("level", LEVELS), ("role", ROLES), ("how", HOWS)):
+        if doc[key] not in known:
+            load.problem(path, doc.lines[key], key, f"'{doc[key]}' is none of {' '.join(known)}")
+    if not CLAUSE_ID.fullmatch(doc["id"]):
+        load.problem(path, doc.lines["id"], "id", f"'{doc['id']}' is no name of letters, digits and -")
+    if doc["id"] in seen:
+        file, line = seen[doc["id"]]
+        where = f"at line {line}" if file == path else f"in {file}:{line}"
+        load.problem(path, doc.lines["id"], "id", f"{doc['id']} stands {where} already")
+    seen[doc["id"]] = path, doc.line
+    if ("when" in doc) != ("require" in doc):
+        load.problem(path, doc.line, "when", "when and require stand together")
+    if doc.get("judged_by", "scenario") != "scenario":
+        load.problem(path, doc.lines["judged_by"], "judged_by", f"'{shown(doc['judged_by'])}' is not 'scenario'")
+    if not {"when", "predicate", "judged_by", "reason"} & set(doc):
+        load.problem(path, doc.line, "when", "a clause has when and require, predicate, judged_by, or a reason")
+
+
+def load_clauses(load, spec, folder, seen):
+    """The draft's own clauses."""
     path = os.path.join(folder, "clauses.yaml")
     if not os.path.exists(path):
         return
-    docs, seen = read_list(load, path, "clauses"), {}
-    for doc in load.each(docs, path, CLAUSE_SCHEMA):
-        for key, words in (("level", LEVELS), ("role", ROLES), ("how", HOWS)):
-            if doc[key] not in words:
-                load.problem(path, doc.lines[key], key, f"'{doc[key]}' is none of {' '.join(words)}")
-        if not CLAUSE_ID.fullmatch(doc["id"]):
-            load.problem(path, doc.lines["id"], "id", f"'{doc['id']}' is no name of letters, digits and -")
-        if doc["id"] in seen:
-            load.problem(path, doc.lines["id"], "id", f"{doc['id']} stands at line {seen[doc['id']]} already")
-        seen[doc["id"]] = doc.line
-        if ("when" in doc) != ("require" in doc):
-            load.problem(path, doc.line, "when", "when and require stand together")
-        if not {"when", "predicate", "reason"} & set(doc):
-            load.problem(path, doc.line, "when", "a clause has when and require, predicate, or a reason")
-        spec.clauses.append(Clause(doc))
+    catalogue = Catalogue(spec.name, spec.title)
+    spec.catalogues[catalogue.name] = catalogue.title
+    for doc in load.each(read_list(load, path, "clauses"), path, CLAUSE_SCHEMA):
+        check_clause(load, doc, path, seen)
+        spec.clauses.append(Clause(doc, catalogue))
+
+
+def load_included_file(load, spec, path, catalogue, kinds, seen):
+    """One file of a catalogue: a list of clauses, or a mapping with those of a device type."""
+    doc, kind = load.read(path), None
+    if isinstance(doc, Doc):
+        if not load.check(doc, path, TYPE_SCHEMA):
+            return
+        kind = kinds.get(doc["type"])
+        if not kind:
+            load.problem(path, doc.lines["type"], "type", f"'{shown(doc['type'])}' is no device type of core.yaml")
+        doc = doc["clauses"]
+    if not isinstance(doc, Items):
+        if doc is not None:
+            load.file_problem(path, "a list of clauses is expected, or type and clauses")
+        return
+    for item in load.each(doc, path, CLAUSE_SCHEMA):
+        check_clause(load, item, path, seen)
+        spec.clauses.append(Clause(item, catalogue, kind))
+
+
+def load_included(load, spec, root, core, seen):
+    """The clauses of the catalogues that a draft includes, behind its own."""
+    kinds = {}
+    for kind in core["device_types"] if core else ():
+        if isinstance(kind, Doc) and isinstance(kind.get("name"), str):
+            kinds[kind["name"]] = kind
+    for name in spec.includes:
+        path = os.path.join(root, name, "catalogue.yaml")
+        doc = load.read(path)
+        if doc is None or not load.check(doc, path, CATALOGUE_SCHEMA):
+            continue
+        catalogue = Catalogue(doc["spec"], doc["title"], words(load, doc, "planned"))
+        if catalogue.name in spec.catalogues:
+            load.problem(path, doc.lines["spec"], "spec", f"'{shown(catalogue.name)}' is included already")
+        spec.catalogues[catalogue.name] = catalogue.title
+        for file in words(load, doc, "files"):
+            load_included_file(load, spec, os.path.join(root, name, file), catalogue, kinds, seen)
+        named = {p for c in spec.clauses if c.catalogue is catalogue for p in (c.predicate or "").split()}
+        for predicate in sorted(catalogue.planned - named):
+            load.problem(path, doc.lines["planned"], "planned", f"no clause names '{predicate}'")
+
+
+def share_mutants(spec):
+    """A mutant breaks, besides what it names, each included clause that the same judgements decide."""
+    by_id = {c.id: c for c in spec.clauses}
+    included = [c for c in spec.clauses if c.spec != spec.name and c.judged]
+    for mutant in spec.mutants:
+        named = mutant.get("clauses") if isinstance(mutant, Doc) else None
+        if not isinstance(named, Items):
+            continue
+        broken = {p for name in map(str, named) if name in by_id for p in by_id[name].predicates}
+        named.extend(c.id for c in included if c.id not in named and broken & set(c.predicates))
 
 
 def load_core(load, root):
@@ -447,14 +555,26 @@ def load_core(load, root):
     load.numbers(doc["feature_bits"], 0, 63)
     load.numbers(doc["limits"], 0, MAX_U64)
     for item in load.each(doc["device_types"], path, {"name": (str, True), "id": (int, True), "shm": (bool, True),
-                                                      "opaque": (list, True)}):
+                                                      "opaque": (list, True), "requires": (list, False)}):
         load.identifier(item, "name")
         if not 0 <= item["id"] <= 0xffffffff:
             load.problem(path, item.lines["id"], "id", "does not fit 32 bits")
         for part in item["opaque"]:
             if not is_range(part):
                 load.problem(path, item.lines["opaque"], "opaque", f"'{part}' is no [first, last] of byte offsets")
+        for part in item.get("requires", []):
+            if not is_need(part):
+                load.problem(path, item.lines["requires"], "requires",
+                             f"'{part}' is no [feature bit, [one or two bits of which it needs one]]")
     return doc
+
+
+def is_need(part):
+    """Whether this is [bit, [bit]] or [bit, [bit, bit]]."""
+    def bit(n):
+        return isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2048
+    return (isinstance(part, list) and len(part) == 2 and bit(part[0]) and isinstance(part[1], list) and
+            1 <= len(part[1]) <= 2 and all(bit(n) for n in part[1]))
 
 
 def is_range(part):
@@ -471,13 +591,17 @@ def load_device(load, spec, folder):
         spec.device = load.read(path)
         if spec.device is not None and not isinstance(spec.device, Doc):
             load.file_problem(path, "a mapping is expected here")
-    path = os.path.join(folder, "mutants.yaml")
-    if os.path.exists(path):
-        spec.mutants = read_list(load, path, "mutants")
+    for name in ("mutants.yaml", "mutants_io.yaml"):
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            more = read_list(load, path, "mutants")
+            spec.mutants.lines = [*spec.mutants.lines, *more.lines]
+            spec.mutants.extend(more)
 
 
-def load(root):
-    """All specs under root (sorted by name) and the core facts. ModelError lists every problem."""
+def load(root, expected=None):
+    """All specs under root (sorted by name) and the core facts. ModelError lists every problem.
+    `expected` are the clauses that a scenario expects; None where no scenarios were read."""
     loader, specs = Loader(), []
     try:
         names = sorted(os.listdir(root))
@@ -492,8 +616,13 @@ def load(root):
         if not IDENTIFIER.fullmatch(spec.c):
             loader.file_problem(folder, "a draft's folder is named with letters, digits and -")
         load_messages(loader, spec, folder)
-        load_clauses(loader, spec, folder)
+        seen = {}
+        load_clauses(loader, spec, folder, seen)
+        load_included(loader, spec, root, core, seen)
+        for clause in spec.clauses:
+            clause.expected = clause.by_scenario and clause.id in (expected or ())
         load_device(loader, spec, folder)
+        share_mutants(spec)
         specs.append(spec)
     if not specs:
         loader.file_problem(root, "no folder with a messages.yaml")

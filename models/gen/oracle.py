@@ -156,7 +156,7 @@ def check_used(specs, names, folder):
     made = {transition_predicate(t) for spec in specs for t in queue_transitions(spec)}
     problems = [clause_problem(clause, "predicate", f"the oracle judges no '{name}'")
                 for spec in specs for clause in spec.clauses
-                for name in (clause.predicate or "").split() if name not in made and name not in used]
+                for name in clause.predicates if name not in made and name not in used]
     for name in used:
         if name not in names:
             problems.append(load.problem_line(*used[name], "PL_P_" + name, "is judged here, but no clause names it"))
@@ -165,17 +165,19 @@ def check_used(specs, names, folder):
 
 
 def clause_tables(spec, core, names):
-    out = [f"/* Generated from models/{spec.name}/clauses.yaml: clauses and their rules. */",
+    out = [f"/* Generated from the clauses of {spec.name} and of what it includes: clauses and their rules. */",
            '#include "oracle/private.h"', '#include "oracle/helpers.h"', ""]
     rows = rules(spec, core, out)
     out += ["", "static const struct pl_clause_def defs[] = {"]
     for c in spec.clauses:
         reason = quote(c.reason) if c.reason else "NULL"
+        kind = f"{quote(c.kind['name'])}, {c.kind['id']}" if c.kind else "NULL, 0"
         out.append(f"    {{{quote(c.id)}, {quote(c.level)}, {quote(c.role)}, {quote(c.how)}, "
-                   f"{quote(c.section)}, {quote(c.text)}, {str(c.judged).lower()}, {reason}}},")
+                   f"{quote(c.section)}, {quote(c.text)}, {str(c.judged).lower()}, {reason}, "
+                   f"{quote(c.spec)}, {kind}}},")
     out += ["};", "", "static const struct pl_rule rules[] = {", *rows, "};", ""]
     for name in names:
-        bound = [str(i) for i, c in enumerate(spec.clauses) if name in (c.predicate or "").split()]
+        bound = [str(i) for i, c in enumerate(spec.clauses) if name in c.predicates]
         out.append(f"static const uint16_t p_{name}[] = {{{', '.join(bound + ['UINT16_MAX'])}}};")
     out += ["", "static const uint16_t *const by_predicate[] = {"]
     out += [f"    p_{name}," for name in names]
@@ -240,8 +242,18 @@ def core_facts(core):
     for t in core["device_types"]:
         for first, last in t["opaque"]:
             opaque.append(f"(device_id == {t['id']} && offset - {first} <= {last - first})")
+    needs = []
+    for t in core["device_types"]:
+        rows = ", ".join(f"{{{bit}, {{{', '.join(map(str, one_of))}}}, {len(one_of)}}}" for bit, one_of in t.get("requires", []))
+        if rows:
+            needs += [f"    static const struct pl_feature_need {t['name']}[] = {{{rows}}};",
+                      f"    if (device_id == {t['id']}) {{",
+                      f"        *n = sizeof({t['name']}) / sizeof({t['name']}[0]);",
+                      f"        return {t['name']};", "    }"]
     return "\n".join(["/* Generated from models/virtio-core: facts about device types. */",
                       '#include "oracle/private.h"', "",
+                      "const struct pl_feature_need *pl_type_needs(uint64_t device_id, size_t *n)", "{",
+                      *needs, "    *n = 0;", "    return NULL;", "}", "",
                       "bool pl_type_opaque(uint64_t device_id, uint64_t offset)", "{",
                       f"    return {' || '.join(opaque) or 'false'};", "}", ""])
 
