@@ -75,7 +75,8 @@ static void tell_ring(struct pl_oracle *oracle, const char *line)
     if (strcmp(word, "held") == 0 || strcmp(word, "broken") == 0) {
         int n = 0;
         if (sscanf(rest, "%63s %n", predicate, &n) == 1)
-            pl_oracle_ring_memory(oracle, predicate, word[0] == 'h', n ? rest + n : "");
+            pl_oracle_ring_memory(oracle, (uint16_t)dev, predicate, word[0] == 'h',
+                                  n ? rest + n : "");
         return;
     }
     sscanf(rest, "%" SCNu32 " %*u %7s", &news.id, due);
@@ -110,6 +111,8 @@ void pl_tell(struct pl_oracle *oracle, const struct pl_clauses *clauses, const c
         tell_expected(oracle, clauses, rest);
     else if (strcmp(word, "ring") == 0)
         tell_ring(oracle, rest);
+    else if (strcmp(word, "racing") == 0 && sscanf(rest, "%u", &dev) == 1)
+        pl_oracle_racing(oracle, (uint16_t)dev);
     else if (strcmp(word, "retract") == 0 && sscanf(rest, "%u", &dev) == 1)
         pl_oracle_retract(oracle, (uint16_t)dev);
     else if (strcmp(word, "reset-stuck") == 0 && sscanf(rest, "%u", &dev) == 1)

@@ -235,8 +235,10 @@ void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
     t->after_write = applied;
     t->write_moved = moved;
     pl_gen_event_stale(o, t, gen);
-    if (applied)
+    if (applied) {
+        t->event_unread = false; /* from here on reads show the write's generation */
         apply_write(o, t, req, resp);
-    else
+    } else {
         pl_gen_note(o, t, gen);
+    }
 }

@@ -161,13 +161,18 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     uint32_t status = (uint32_t)ev->f[PL_F_device_status];
     bool reported = false; /* a change that control asked for */
     bool overtaken = t->moved_unreported;
+    if (status & PL_C_STATUS_DEVICE_NEEDS_RESET) {
+        if (pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER_OK))
+            pl_held(o, PL_P_needs_reset_notified);
+        t->reset_untold = false;
+    }
     if (t->was_reset && !t->written_since_reset && status != 0 && !t->resetting) {
         if (!pl_waiting(o, t, PL_SET_DEVICE_STATUS))
             pl_broken(o, PL_P_event_after_reset,
                       "the reset has ended, and an EVENT_CONFIG says status 0x%" PRIx32, status);
         return;
     }
-    if (t->resetting || t->status.any)
+    if (t->resetting || t->status.any || t->racing)
         goto learn;
     bool new_status = !pl_status_has(&t->status, status) && !status_waiting_has(o, t, status);
     bool new_gen = !t->gen_known || gen != t->gen;
@@ -201,9 +206,10 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         t->status.v[i] |= status & (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
 learn:
     t->frozen_valid = t->suspect = t->moved_unreported = t->reset_bit_unreported = false;
-    t->event_unread = true;
+    t->event_unread = !t->racing;
     t->event_gen = gen;
-    if (!ev->f[PL_F_length] && !ev->data_len && !t->resetting && !reported && !overtaken)
+    if (!ev->f[PL_F_length] && !ev->data_len && !t->resetting && !t->racing && !reported &&
+        !overtaken)
         pl_gen_history(o, t, gen, PL_EVENT_CONFIG);
     else
         t->n_history = 0;

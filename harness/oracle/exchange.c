@@ -542,7 +542,10 @@ void pl_oracle_settle(struct pl_oracle *o)
                       "the device changed %" PRIu32 " bytes at offset %" PRIu32
                       " of its configuration and sent no EVENT_CONFIG",
                       t->change_len, t->change_offset);
-        t->change_pending = false;
+        if (t->reset_untold)
+            pl_broken(o, PL_P_needs_reset_notified,
+                      "DEVICE_NEEDS_RESET was set while DRIVER_OK is, and no EVENT_CONFIG says so");
+        t->change_pending = t->racing = t->reset_untold = false;
         pl_config_settle(o, t);
         pl_ring_settle(o, t);
     }

@@ -6,6 +6,23 @@
 
 enum { ORDER_BLOCKS = sizeof(((struct pl_order *)0)->selection) / sizeof(uint32_t), SURE = 2 };
 
+bool pl_features_known_bit(const struct pl_track *t, unsigned bit)
+{
+    bool beyond = t->info.kind != PL_NONE && bit / 32 >= t->info.f[PL_F_num_feature_blocks];
+    return bit / 32 < PL_BLOCKS && (beyond || (t->offered_known >> (bit / 32) & 1));
+}
+
+bool pl_features_offered_bit(const struct pl_track *t, unsigned bit)
+{
+    return bit / 32 < PL_BLOCKS && (t->offered_known >> (bit / 32) & 1) &&
+           (t->offered[bit / 32] >> (bit % 32) & 1);
+}
+
+bool pl_features_negotiated(const struct pl_track *t, unsigned bit)
+{
+    return bit / 32 < PL_BLOCKS && (t->selected[bit / 32] >> (bit % 32) & 1);
+}
+
 /* Bytes of one feature block, as the message's layout has it. */
 static uint32_t block_bytes(const struct pl_msg *m)
 {
@@ -43,9 +60,67 @@ static void judge_beyond(struct pl_oracle *o, const struct pl_track *t, uint64_t
     }
 }
 
+/* A bit that nobody, or nobody here, may offer. */
+static void judge_unfit(struct pl_oracle *o, uint64_t block, uint32_t v, uint64_t bit,
+                        enum pl_predicate p, const char *why)
+{
+    if (block != bit / 32)
+        return;
+    if (v >> (bit % 32) & 1)
+        pl_broken(o, p, "feature bit %" PRIu64 " is offered, %s", bit, why);
+    else
+        pl_held(o, p);
+}
+
+/* Offered bits that need another one, as the device type has it. */
+static void judge_needs(struct pl_oracle *o, const struct pl_track *t)
+{
+    size_t n = 0;
+    const struct pl_feature_need *need = pl_type_needs(t->info.f[PL_F_device_id], &n);
+    bool complete = t->info.kind != PL_NONE && n > 0;
+    for (size_t i = 0; complete && i < n; i++) {
+        bool met = !pl_features_offered_bit(t, need[i].feature);
+        for (size_t k = 0; k < need[i].n; k++) {
+            complete &= pl_features_known_bit(t, need[i].any[k]);
+            met |= pl_features_offered_bit(t, need[i].any[k]);
+        }
+        if (complete && !met)
+            pl_broken(o, PL_P_features_requires,
+                      "feature bit %u is offered, and nothing of what it requires (bit %u%s)",
+                      need[i].feature, need[i].any[0], need[i].n > 1 ? " or another" : "");
+    }
+    if (complete)
+        pl_held(o, PL_P_features_requires);
+}
+
+/* What core virtio says of reserved bits, whatever the device type. */
+static void judge_reserved(struct pl_oracle *o, uint64_t block, uint32_t v)
+{
+    if (block == PL_C_F_VERSION_1 / 32) {
+        if (v >> (PL_C_F_VERSION_1 % 32) & 1)
+            pl_held(o, PL_P_features_version_1);
+        else
+            pl_broken(o, PL_P_features_version_1, "VIRTIO_F_VERSION_1 (bit %lu) is not offered",
+                      (unsigned long)PL_C_F_VERSION_1);
+    }
+    judge_unfit(o, block, v, PL_C_F_SR_IOV, PL_P_features_sr_iov,
+                "and this is no PCI device (VIRTIO_F_SR_IOV)");
+    for (uint64_t bit = PL_C_FEATURE_RESERVED_FIRST; bit <= PL_C_FEATURE_RESERVED_LAST; bit++)
+        judge_unfit(o, block, v, bit, PL_P_features_reserved, "which is reserved");
+    if (block >= PL_C_FEATURE_END / 32) {
+        if (v)
+            pl_broken(o, PL_P_features_reserved,
+                      "feature block %" PRIu64 " reads 0x%" PRIx32 ": bits from %lu on are reserved",
+                      block, v, (unsigned long)PL_C_FEATURE_END);
+        else
+            pl_held(o, PL_P_features_reserved);
+    }
+}
+
 static void judge_block(struct pl_oracle *o, struct pl_track *t, uint64_t block, uint32_t v)
 {
     judge_beyond(o, t, block, v);
+    judge_reserved(o, block, v);
     if (block == PL_C_F_NOTIF_CONFIG_DATA / 32) {
         if (v >> (PL_C_F_NOTIF_CONFIG_DATA % 32) & 1)
             pl_broken(o, PL_P_features_notif_config,
@@ -74,6 +149,7 @@ void pl_features_read(struct pl_oracle *o, struct pl_track *t, const struct pl_m
     uint64_t first = req->f[PL_F_block_index];
     for (uint32_t i = 0; i < resp->data_len / block_bytes(resp); i++)
         judge_block(o, t, first + i, block_at(resp, i));
+    judge_needs(o, t);
 }
 
 void pl_features_written(struct pl_track *t, const struct pl_msg *req, bool certain)
@@ -154,6 +230,30 @@ static bool last_block_bad(const struct pl_track *t)
     return (t->selected[t->last_block] & ~offered(t, t->last_block)) != 0;
 }
 
+/* A selection of what is offered: SHOULD be accepted, and be accepted again. */
+static void judge_acceptance(struct pl_oracle *o, const struct pl_track *t,
+                             const struct pl_order *order, bool taken)
+{
+    unsigned before = 0;
+    for (unsigned i = 0; i < t->n_orders; i++)
+        if (!memcmp(t->orders[i].selection, t->selected, sizeof(t->orders[i].selection)))
+            before += t->orders[i].taken - (&t->orders[i] == order && taken);
+    if (!pl_features_negotiated(t, PL_C_F_VERSION_1))
+        return;
+    if (taken) {
+        pl_held(o, PL_P_features_subset);
+        if (before)
+            pl_held(o, PL_P_features_renegotiated);
+        return;
+    }
+    pl_broken(o, PL_P_features_subset,
+              "FEATURES_OK was refused, with VIRTIO_F_VERSION_1 and no bit selected that is not "
+              "offered");
+    if (before)
+        pl_broken(o, PL_P_features_renegotiated,
+                  "FEATURES_OK was refused for a selection that was accepted before");
+}
+
 void pl_features_decided(struct pl_oracle *o, struct pl_track *t, bool taken)
 {
     struct pl_order *order = order_of(t);
@@ -168,8 +268,11 @@ void pl_features_decided(struct pl_oracle *o, struct pl_track *t, bool taken)
         else
             pl_held(o, PL_P_features_scoped);
     }
-    if (!pl_features_unoffered(t))
+    if (!pl_features_unoffered(t)) {
+        if (order)
+            judge_acceptance(o, t, order, taken);
         return;
+    }
     if (!taken) {
         pl_held(o, PL_P_features_refused);
         t->direct_refusals += last_block_bad(t);

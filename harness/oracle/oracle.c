@@ -111,7 +111,7 @@ void pl_track_reset(struct pl_track *t)
 {
     t->resetting = false;
     t->was_reset = true;
-    t->written_since_reset = t->told_fresh = t->needs_reset_asked = false;
+    t->written_since_reset = t->told_fresh = t->needs_reset_asked = t->reset_untold = false;
     pl_status_one(&t->status, 0);
     memset(t->selected, 0, sizeof(t->selected));
     t->selected_known = 0;
@@ -131,7 +131,7 @@ void pl_track_forget(struct pl_track *t)
 {
     t->status.any = true;
     t->status.n = 0;
-    t->told_fresh = t->needs_reset_asked = false;
+    t->told_fresh = t->needs_reset_asked = t->reset_untold = false;
     t->selection_odd = true;
     t->ring_reset = PL_UNSURE;
     t->other_kind = PL_NONE;
@@ -190,11 +190,20 @@ void pl_oracle_needs_reset(struct pl_oracle *o, uint16_t dev_num)
         t->needs_reset_asked = true;
 }
 
+void pl_oracle_racing(struct pl_oracle *o, uint16_t dev_num)
+{
+    struct pl_track *t = pl_track_get(o, dev_num);
+    if (!t)
+        return;
+    pl_config_forget(t);
+    t->racing = true;
+}
+
 void pl_oracle_retract(struct pl_oracle *o, uint16_t dev_num)
 {
     struct pl_track *t = pl_track_get(o, dev_num);
     if (t)
-        t->change_pending = t->change_unread = t->needs_reset_asked = false;
+        t->change_pending = t->change_unread = t->needs_reset_asked = t->reset_untold = false;
 }
 
 void pl_oracle_expected(struct pl_oracle *o, size_t clause, bool held, const char *text)
@@ -226,7 +235,7 @@ unsigned pl_oracle_events_owed(const struct pl_oracle *o)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < o->n_tracks; i++)
-        n += o->tracks[i]->change_pending;
+        n += o->tracks[i]->change_pending + o->tracks[i]->reset_untold;
     return n;
 }
 
@@ -286,4 +295,12 @@ bool pl_oracle_status(const struct pl_oracle *o, uint16_t dev_num, uint32_t *sta
         return false;
     *status = t->status.v[0];
     return true;
+}
+
+int pl_oracle_offered(const struct pl_oracle *o, uint16_t dev_num, unsigned bit)
+{
+    const struct pl_track *t = find_track(o, dev_num);
+    if (!t || bit / 32 >= PL_BLOCKS || !(t->offered_known >> (bit / 32) & 1))
+        return -1;
+    return t->offered[bit / 32] >> (bit % 32) & 1;
 }

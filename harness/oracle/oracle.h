@@ -68,6 +68,8 @@ void pl_oracle_settle(struct pl_oracle *oracle);
 void pl_oracle_config_changed(struct pl_oracle *oracle, uint16_t dev_num, uint32_t offset,
                               const void *bytes, size_t size);
 void pl_oracle_needs_reset(struct pl_oracle *oracle, uint16_t dev_num);
+/* The device is made to act at a moment that nobody knows: it may be doing so from now on. */
+void pl_oracle_racing(struct pl_oracle *oracle, uint16_t dev_num);
 /* What was announced with one of the two above did not happen: control said no. */
 void pl_oracle_retract(struct pl_oracle *oracle, uint16_t dev_num);
 /* What the engine sees in the memory of a virtqueue; numbers where the comment names them. */
@@ -94,8 +96,8 @@ void pl_oracle_ring(struct pl_oracle *oracle, uint16_t dev_num, uint32_t index,
  * A finding in the memory itself: a predicate of a ring's layout or of who may write what, and one
  * sentence where it is broken. False for a predicate that is none of these.
  */
-bool pl_oracle_ring_memory(struct pl_oracle *oracle, const char *predicate, bool held,
-                           const char *text);
+bool pl_oracle_ring_memory(struct pl_oracle *oracle, uint16_t dev_num, const char *predicate,
+                           bool held, const char *text);
 /* Virtqueues with a used buffer that EVENT_USED must still announce. */
 unsigned pl_oracle_used_owed(const struct pl_oracle *oracle);
 /* An expectation that a scenario states where the oracle cannot know. */
@@ -120,5 +122,7 @@ bool pl_oracle_never_ready(const struct pl_oracle *oracle);
 /* What the oracle learned, for the engine's preconditions; NULL or false while unknown. */
 const struct pl_msg *pl_oracle_info(const struct pl_oracle *oracle, uint16_t dev_num);
 bool pl_oracle_status(const struct pl_oracle *oracle, uint16_t dev_num, uint32_t *status);
+/* Is a feature bit offered? 1 yes, 0 no, -1 not known: its block was not read. */
+int pl_oracle_offered(const struct pl_oracle *oracle, uint16_t dev_num, unsigned bit);
 
 #endif

@@ -137,6 +137,8 @@ struct pl_track {
     bool told_legal;      /* that write was one with a defined outcome */
     bool written_since_reset;
     bool needs_reset_asked; /* control: needs-reset */
+    bool reset_untold;      /* DEVICE_NEEDS_RESET with DRIVER_OK, and no EVENT_CONFIG tells of it */
+    bool racing;            /* control acts at an unknown moment: its event may still come */
 
     uint32_t offered[PL_BLOCKS], selected[PL_BLOCKS];
     uint64_t offered_known, selected_known; /* bit masks of blocks */
@@ -298,6 +300,10 @@ void pl_features_read(struct pl_oracle *o, struct pl_track *t, const struct pl_m
                       const struct pl_msg *resp);
 void pl_features_written(struct pl_track *t, const struct pl_msg *req, bool certain);
 bool pl_features_unoffered(const struct pl_track *t);
+/* Is the block of a bit known; is the bit offered; is it selected? */
+bool pl_features_known_bit(const struct pl_track *t, unsigned bit);
+bool pl_features_offered_bit(const struct pl_track *t, unsigned bit);
+bool pl_features_negotiated(const struct pl_track *t, unsigned bit);
 void pl_features_decided(struct pl_oracle *o, struct pl_track *t, bool taken);
 
 /* The queue reads as reset (ended), or as anything (a reset is going on). */
@@ -338,6 +344,13 @@ void pl_ring_settle(struct pl_oracle *o, struct pl_track *t);
 /* Is a request of this kind under way to the device? */
 bool pl_waiting(const struct pl_oracle *o, const struct pl_track *t, enum pl_kind kind);
 
+/* Generated from models/virtio-core: a feature bit of a type, and bits of which it needs one. */
+struct pl_feature_need {
+    uint16_t feature;
+    uint16_t any[2];
+    uint16_t n;
+};
+const struct pl_feature_need *pl_type_needs(uint64_t device_id, size_t *n);
 /* Generated from models/virtio-core: does the type have shared memory; are bytes opaque. */
 bool pl_type_opaque(uint64_t device_id, uint64_t offset);
 

@@ -7,13 +7,28 @@
 #define DRIVER_OK   ((uint32_t)PL_C_STATUS_DRIVER_OK)
 #define NEEDS_RESET ((uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET)
 
-/* What a look into the memory can find by itself: the judgement is made where the memory is. */
+/* What a look into the memory can find by itself: its name, and whose rule it is in either format.
+ */
 static const struct {
     const char *name;
-    enum pl_predicate predicate;
+    enum pl_predicate split, packed;
 } in_memory[] = {
-    {"io_after_reset", PL_P_io_after_reset},
-    {"io_after_queue_reset", PL_P_io_after_queue_reset},
+    {"io_after_reset", PL_P_io_after_reset, PL_P_io_after_reset},
+    {"io_after_queue_reset", PL_P_io_after_queue_reset, PL_P_io_after_queue_reset},
+    {"ring_order", PL_P_ring_order, PL_P_ring_order},
+    {"ring_used_index", PL_P_ring_used_index, PL_P_ring_packed_skip},
+    {"ring_used_id", PL_P_ring_used_id, PL_P_ring_packed_id},
+    {"ring_used_once", PL_P_ring_used_once, PL_P_ring_packed_once},
+    {"ring_used_len", PL_P_ring_used_len, PL_P_ring_packed_len},
+    {"ring_len_written", PL_P_ring_len_written, PL_P_ring_packed_len},
+    {"ring_used_settled", PL_P_ring_used_settled, PL_P_ring_packed_settled},
+    {"ring_used_flags", PL_P_ring_used_flags, PL_P_ring_packed_event_flags},
+    {"ring_used_flags_event", PL_P_ring_used_flags_event, PL_P_ring_packed_event_flags},
+    {"ring_wrote_desc", PL_P_ring_wrote_desc, PL_P_ring_packed_wrote_beyond},
+    {"ring_wrote_avail", PL_P_ring_wrote_avail, PL_P_ring_packed_wrote_driver},
+    {"ring_wrote_readable", PL_P_ring_wrote_readable, PL_P_ring_packed_wrote_readable},
+    {"ring_wrote_beyond", PL_P_ring_wrote_beyond, PL_P_ring_packed_wrote_beyond},
+    {"ring_packed_flags", PL_P_ring_packed_flags, PL_P_ring_packed_flags},
 };
 
 bool pl_waiting(const struct pl_oracle *o, const struct pl_track *t, enum pl_kind kind)
@@ -62,6 +77,30 @@ static bool enabled_for_sure(const struct pl_queue *q)
     return !q->set.any && q->set.n > 0;
 }
 
+/* --- the rules on notifications, which each format has of its own --- */
+
+static enum pl_predicate notified(const struct pl_track *t)
+{
+    if (pl_features_negotiated(t, PL_C_F_RING_PACKED))
+        return PL_P_used_notified_packed;
+    return pl_features_negotiated(t, PL_C_F_EVENT_IDX) ? PL_P_used_notified_event
+                                                       : PL_P_used_notified_flags;
+}
+
+static enum pl_predicate suppressed(const struct pl_track *t)
+{
+    if (pl_features_negotiated(t, PL_C_F_RING_PACKED))
+        return PL_P_used_suppressed_packed;
+    return pl_features_negotiated(t, PL_C_F_EVENT_IDX) ? PL_P_used_suppressed_event
+                                                       : PL_P_used_suppressed_flags;
+}
+
+static void held_notified(struct pl_oracle *o, const struct pl_track *t)
+{
+    pl_held(o, PL_P_used_notified);
+    pl_held(o, notified(t));
+}
+
 /* --- EVENT_USED --- */
 
 void pl_ring_event(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *event)
@@ -87,13 +126,31 @@ void pl_ring_event(struct pl_oracle *o, struct pl_track *t, const struct pl_msg 
         return;
     }
     if (q->ring.due)
-        pl_held(o, PL_P_used_notified);
+        held_notified(o, t);
     else
         q->ring.announced = true;
     q->ring.due = false;
 }
 
 /* --- what is seen in the memory --- */
+
+/* The engine looked at the entry, and it is one that a device may write. */
+static void held_entry(struct pl_oracle *o, const struct pl_track *t)
+{
+    static const enum pl_predicate split[] = {PL_P_ring_used_index, PL_P_ring_used_id,
+                                              PL_P_ring_used_once, PL_P_ring_used_len,
+                                              PL_P_ring_used_settled};
+    static const enum pl_predicate packed[] = {PL_P_ring_packed_skip,    PL_P_ring_packed_id,
+                                               PL_P_ring_packed_once,    PL_P_ring_packed_len,
+                                               PL_P_ring_packed_settled, PL_P_ring_packed_flags};
+    bool is_packed = pl_features_negotiated(t, PL_C_F_RING_PACKED);
+    const enum pl_predicate *list = is_packed ? packed : split;
+    size_t n = is_packed ? sizeof(packed) / sizeof(packed[0]) : sizeof(split) / sizeof(split[0]);
+    for (size_t i = 0; i < n; i++)
+        pl_held(o, list[i]);
+    if (pl_features_negotiated(t, PL_C_F_IN_ORDER))
+        pl_held(o, PL_P_ring_order);
+}
 
 static void used(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
                  const struct pl_ring_news *news)
@@ -112,14 +169,17 @@ static void used(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
                   news->id);
         return;
     }
-    if (r->renewed)
+    if (r->renewed) {
         pl_held(o, PL_P_queue_reset_works);
+        pl_held(o, PL_P_queue_reset_config);
+    }
     pl_held(o, PL_P_io_served);
+    held_entry(o, t);
     r->worked = true;
     if (!news->due)
         return;
     if (r->announced)
-        pl_held(o, PL_P_used_notified);
+        held_notified(o, t);
     else
         r->due = true;
 }
@@ -131,11 +191,16 @@ static void missing(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
     if (!pl_status_all(&t->status, DRIVER_OK) || !pl_status_never(&t->status, NEEDS_RESET) ||
         t->resetting || !enabled_for_sure(q))
         return;
-    pl_broken(o, q->ring.renewed && q->ring.worked ? PL_P_queue_reset_works : PL_P_io_served,
-              "queue %" PRIu32 ": chain %" PRIu32 " was made available%s and is not used", q->index,
-              news->id,
-              q->ring.renewed && q->ring.worked ? " after the queue was reset and set up again"
-                                                : "");
+    if (!q->ring.renewed || !q->ring.worked) {
+        pl_broken(o, PL_P_io_served,
+                  "queue %" PRIu32 ": chain %" PRIu32 " was made available and is not used",
+                  q->index, news->id);
+        return;
+    }
+    const char *form = "queue %" PRIu32 " was reset and set up again: chain %" PRIu32
+                       " was made available and is not used";
+    pl_broken(o, PL_P_queue_reset_works, form, q->index, news->id);
+    pl_broken(o, PL_P_queue_reset_config, form, q->index, news->id);
 }
 
 static void idle(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q)
@@ -154,9 +219,14 @@ static void idle(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q)
 }
 
 /* An EVENT_USED that the driver had asked not to get, and that no used buffer called for. */
-static void looked(struct pl_oracle *o, struct pl_queue *q)
+static void looked(struct pl_oracle *o, const struct pl_track *t, struct pl_queue *q)
 {
-    (void)o;
+    if (q->ring.suppressed && q->ring.announced)
+        pl_broken(o, suppressed(t),
+                  "queue %" PRIu32 ": EVENT_USED while the driver suppresses notifications",
+                  q->index);
+    else if (q->ring.suppressed)
+        pl_held(o, suppressed(t));
     q->ring.announced = false;
 }
 
@@ -191,7 +261,7 @@ void pl_oracle_ring(struct pl_oracle *o, uint16_t dev_num, uint32_t index,
         q->ring.announced = false;
         break;
     case PL_RING_LOOKED:
-        looked(o, q);
+        looked(o, t, q);
         break;
     case PL_RING_IDLE:
         idle(o, t, q);
@@ -212,15 +282,19 @@ void pl_oracle_ring(struct pl_oracle *o, uint16_t dev_num, uint32_t index,
     }
 }
 
-bool pl_oracle_ring_memory(struct pl_oracle *o, const char *predicate, bool held, const char *text)
+bool pl_oracle_ring_memory(struct pl_oracle *o, uint16_t dev_num, const char *predicate, bool held,
+                           const char *text)
 {
-    for (size_t i = 0; i < sizeof(in_memory) / sizeof(in_memory[0]); i++) {
+    const struct pl_track *t = pl_track_get(o, dev_num);
+    for (size_t i = 0; t && i < sizeof(in_memory) / sizeof(in_memory[0]); i++) {
         if (strcmp(predicate, in_memory[i].name) != 0)
             continue;
+        bool packed = pl_features_negotiated(t, PL_C_F_RING_PACKED);
+        enum pl_predicate p = packed ? in_memory[i].packed : in_memory[i].split;
         if (held)
-            pl_held(o, in_memory[i].predicate);
+            pl_held(o, p);
         else
-            pl_broken(o, in_memory[i].predicate, "%s", text);
+            pl_broken(o, p, "%s", text);
         return true;
     }
     return false;
@@ -230,10 +304,11 @@ void pl_ring_settle(struct pl_oracle *o, struct pl_track *t)
 {
     for (unsigned i = 0; i < t->n_queues; i++) {
         struct pl_queue *q = &t->queues[i];
-        if (q->ring.due)
-            pl_broken(o, PL_P_used_notified,
-                      "queue %" PRIu32 ": a buffer was used, and no EVENT_USED announces it",
-                      q->index);
+        const char *form = "queue %" PRIu32 ": a buffer was used, and no EVENT_USED announces it";
+        if (q->ring.due) {
+            pl_broken(o, PL_P_used_notified, form, q->index);
+            pl_broken(o, notified(t), form, q->index);
+        }
         q->ring.due = false;
     }
 }

@@ -216,11 +216,14 @@ void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slo
     const struct pl_status_set *set = late ? &slot->status : &t->status;
 
     if (t->needs_reset_asked) {
-        if (g & NEEDS_RESET)
+        if (g & NEEDS_RESET) {
             pl_held(o, PL_P_needs_reset_shown);
-        else
+            t->reset_untold |= pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER_OK) &&
+                               pl_status_never(&t->status, NEEDS_RESET);
+        } else {
             pl_broken(o, PL_P_needs_reset_shown,
                       "after an unrecoverable error the status reads 0x%" PRIx32, g);
+        }
         t->needs_reset_asked = false;
     }
     if (late && set->any)

@@ -1165,7 +1165,10 @@ static void out_of_the_blue(bool bad)
         reply(0x7777, M(RESET_VQUEUE));
 }
 
+#include "oracle_ring_stories.h"
+
 static const struct story stories[] = {
+    RING_STORIES,
     {"LIMIT-DEV-01", limit, "LIMIT-DEV-01 HDR-DEV-02"},
     {"HDR-DEV-01", reserved_type, "HDR-DEV-01 HDR-ANY-01"},
     {"HDR-DEV-02", lying_size, "HDR-DEV-02"},
@@ -1215,8 +1218,8 @@ static const struct story stories[] = {
     {"FBLK-DEV-01", blocks_beyond, "FBLK-DEV-01 INFO-DEV-02"},
     {"FBLK-DEV-02", only_last_block, "FBLK-DEV-02"},
     {"FBLK-DEV-03", offered_changes, "FBLK-DEV-03"},
-    {"FEAT-DEV-01", forbidden_feature, "FEAT-DEV-01"},
-    {"FEAT-DEV-02", unoffered_taken, "FEAT-DEV-02"},
+    {"FEAT-DEV-01", forbidden_feature, "FEAT-DEV-01 CORE-FEAT-DEV-04"},
+    {"FEAT-DEV-02", unoffered_taken, "FEAT-DEV-02 CORE-FEAT-DEV-03"},
     {"INFO-DEV-01", info_changes, "INFO-DEV-01"},
     {"INFO-DEV-03", too_many_queues, "INFO-DEV-03"},
     {"INFO-DEV-06", admin_range, "INFO-DEV-04 INFO-DEV-06"},
@@ -1224,11 +1227,11 @@ static const struct story stories[] = {
     {"INFO-DEV-08", uuid_version, "INFO-DEV-08"},
     {"CORE-DEV-01", not_implemented, "CORE-DEV-01"},
     {"STAT-DEV-01", status_as_it_is, "STAT-DEV-01"},
-    {"STAT-DEV-02", needs_reset, "STAT-DEV-02"},
-    {"STAT-DEV-03", resulting_status, "STAT-DEV-03"},
-    {"STAT-DEV-03", resulting_refusal, "FEAT-DEV-02 STAT-DEV-03"},
+    {"STAT-DEV-02", needs_reset, "STAT-DEV-02 CORE-STATUS-DEV-03"},
+    {"STAT-DEV-03", resulting_status, "STAT-DEV-03 CORE-FEAT-DEV-02"},
+    {"STAT-DEV-03", resulting_refusal, "FEAT-DEV-02 CORE-FEAT-DEV-03 STAT-DEV-03"},
     {"STAT-DEV-03", told_needs_reset, "STAT-DEV-03"},
-    {"STAT-DEV-04", reset_ends, "STAT-DEV-04"},
+    {"STAT-DEV-04", reset_ends, "STAT-DEV-04 CORE-RESET-DEV-01"},
     {"STAT-DEV-06", reset_too_early, "STAT-DEV-06"},
     {"STAT-DEV-06", reset_left_queue, "STAT-DEV-06 GVQ-DEV-01 GVQ-DEV-03"},
     {"GVQ-DEV-01", maximum_moves, "GVQ-DEV-01"},
@@ -1392,14 +1395,6 @@ static void refused_features_ok(void)
     set_status(READY, READY);
     get_status(READY);
     ck_assert(!pl_oracle_never_ready(oracle));
-}
-
-static void refused_for_ever(void)
-{
-    select_features(1);
-    set_status(READY, DRIVER);
-    get_status(DRIVER);
-    ck_assert(pl_oracle_never_ready(oracle));
 }
 
 static void refused_set_vqueue(void)
@@ -1655,27 +1650,6 @@ static void reset_restores_in_order(void)
     pl_oracle_settle(oracle);
 }
 
-static void late_event_over_reset(void)
-{
-    running();
-    get_config(old_bytes, 8, GEN);
-    set_status(0, 0);
-    get_status(0);
-    event_config(RUNNING, GEN + 1, 0, 8, new_bytes); /* sent before the reset */
-    pl_oracle_settle(oracle);
-}
-
-static void late_status_event_over_reset(void)
-{
-    running();
-    get_config(old_bytes, 8, GEN);
-    set_status(0, 0);
-    get_status(0);
-    event_config(RUNNING | BROKEN, GEN, 0, 0, NULL); /* sent before the reset */
-    get_status(0);
-    pl_oracle_settle(oracle);
-}
-
 static void event_overtaken(void)
 {
     /* device changes config by itself; the read shows it first, its event (events keep no order)
@@ -1717,8 +1691,6 @@ static const struct {
     {"an implementation-defined message that is known", own_id},
     {"a read that a reset overtakes", late_config_over_reset},
     {"a reset that restores bytes", reset_restores_in_order},
-    {"an event that a reset overtakes", late_event_over_reset},
-    {"a status event that a reset overtakes", late_status_event_over_reset},
     {"an event that a read overtakes", event_overtaken},
     {"a generic event that reads overtake", event_late_generic},
     {"DEVICE_NEEDS_RESET read ahead of its event", needs_reset_event_after_get},
@@ -1727,7 +1699,6 @@ static const struct {
     {"an asynchronous reset", asynchronous_reset},
     {"a synchronous reset", synchronous_reset},
     {"FEATURES_OK refused, then taken", refused_features_ok},
-    {"FEATURES_OK refused for ever", refused_for_ever},
     {"SET_VQUEUE refused", refused_set_vqueue},
     {"addresses that nobody has set", addresses_never_set},
     {"DEVICE_NEEDS_RESET by itself", spontaneous_needs_reset},
