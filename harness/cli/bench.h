@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 
-enum { BENCH_CARRIERS = 4 };
+enum { BENCH_CARRIERS = 6 };
 
 /* Round trips of one carrier, in nanoseconds: medians of several turns. */
 struct bench_carrier {
@@ -12,6 +12,14 @@ struct bench_carrier {
     double bare_ns; /* the message's bytes there and back, between two processes */
     double ours_ns; /* the same through port, session and oracle, and a device that answers */
     double ratio;   /* bare_ns / ours_ns, the median over the turns */
+    double goal;    /* the least ratio wished for; 0: none */
+};
+
+/* The whole device suite over one carrier. */
+struct bench_suite {
+    double seconds;
+    uint64_t messages;
+    bool conforms;
 };
 
 struct bench {
@@ -19,12 +27,10 @@ struct bench {
     struct pl_scenarios *scenarios;
     bool quick;
     struct bench_carrier carriers[BENCH_CARRIERS];
-    double oracle_ns;         /* for a message */
-    uint64_t oracle_messages; /* of the trace that it was measured with */
-    double suite_seconds;
-    uint64_t suite_messages;
-    bool suite_conforms;
-    long self_kib, children_kib; /* peak memory */
+    double oracle_ns;                     /* for a message */
+    uint64_t oracle_messages;             /* of the trace that it was measured with */
+    struct bench_suite suite, suite_spsc; /* over packets; over shared memory */
+    long self_kib, children_kib;          /* peak memory */
 };
 
 double bench_now_ns(void);

@@ -1,5 +1,6 @@
 /* The measurements of `plumbline bench`: round trips, the oracle alone, the whole suite. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,30 +19,65 @@ enum { TURNS_MAX = 15 };
 /* One carrier's harness side, and the device at its other end. */
 struct bench_pair {
     struct pl_port *port;
-    pid_t pid; /* 0: in this process */
+    pid_t pid;    /* 0: in this process, or the port's own child */
+    bool forever; /* it would not notice that nobody is there any more */
 };
 
-static _Noreturn void be_device(int fd)
+static _Noreturn void be_device(const char *variable, const char *value)
 {
-    char number[16], word[] = "device";
+    char word[] = "device";
     char *argv[] = {word, NULL};
-    snprintf(number, sizeof(number), "%d", fd);
-    setenv("PLUMBLINE_FD", number, 1);
+    unsetenv("PLUMBLINE_FD");
+    unsetenv("PLUMBLINE_SPSC");
+    setenv(variable, value, 1);
     unsetenv("PLUMBLINE_CTL_FD");
     unsetenv("PLUMBLINE_MEM_FD");
     unsetenv("PLUMBLINE_BUS");
     _exit(pl_cmd_serve(1, argv));
 }
 
+/* Shared memory that both ends look at again and again. */
+static int connect_polling(struct bench *b, struct bench_pair *pair)
+{
+    char address[64], error[512] = "no process for the device";
+    snprintf(address, sizeof(address), "spsc:plumbline-bench-%ld", (long)getpid());
+    struct pl_port_options options = {.spec = b->spec, .listen = address, .no_control = true};
+    pair->port = pl_port_open(&options, error, sizeof(error));
+    fflush(stdout);
+    pair->forever = true;
+    pair->pid = pair->port ? fork() : -1;
+    if (pair->pid == 0)
+        be_device("PLUMBLINE_SPSC", address);
+    return pair->pid > 0 ? 0 : pl_cli_error(PL_EXIT_INTERNAL, "bench: spsc: %s", error);
+}
+
+/* The same with wakeups: as a started IUT has it. */
+static int connect_started(struct bench *b, struct bench_pair *pair)
+{
+    char self[400], command[512], error[512] = "this program's own file has an odd name";
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    self[n > 0 ? n : 0] = '\0';
+    snprintf(command, sizeof(command), "exec '%s' serve device", self);
+    struct pl_port_options options = {
+        .spec = b->spec, .exec = command, .carrier = PL_CARRIER_SPSC, .no_control = true};
+    if (n > 0 && !strchr(self, '\''))
+        pair->port = pl_port_open(&options, error, sizeof(error));
+    return pair->port ? 0 : pl_cli_error(PL_EXIT_INTERNAL, "bench: spsc-wakeup: %s", error);
+}
+
 static int connect_pair(struct bench *b, const char *carrier, struct bench_pair *pair)
 {
-    char address[32], error[512] = "no memory for the port";
+    char address[32], number[16], error[512] = "no memory for the port";
     int ends[2];
     *pair = (struct bench_pair){0};
     if (strcmp(carrier, "inprocess") == 0) {
         pair->port = pl_port_inprocess(b->spec, &pl_device_endpoint, NULL, carrier, 0);
         return pair->port ? 0 : pl_cli_error(PL_EXIT_INTERNAL, "%s", error);
     }
+    if (strcmp(carrier, "spsc") == 0)
+        return connect_polling(b, pair);
+    if (strcmp(carrier, "spsc-wakeup") == 0)
+        return connect_started(b, pair);
     int err = pl_pingpong_pair(carrier, ends);
     if (err < 0)
         return pl_cli_error(PL_EXIT_INTERNAL, "bench: %s: %s", carrier, strerror(-err));
@@ -49,7 +85,8 @@ static int connect_pair(struct bench *b, const char *carrier, struct bench_pair 
     pair->pid = fork();
     if (pair->pid == 0) {
         close(ends[0]);
-        be_device(ends[1]);
+        snprintf(number, sizeof(number), "%d", ends[1]);
+        be_device("PLUMBLINE_FD", number);
     }
     close(ends[1]);
     snprintf(address, sizeof(address), "fd:%d", ends[0]);
@@ -64,6 +101,8 @@ static void disconnect_pair(struct bench_pair *pair)
 {
     if (pair->port)
         pair->port->ops->close(pair->port);
+    if (pair->pid > 0 && pair->forever)
+        kill(pair->pid, SIGKILL);
     if (pair->pid > 0)
         waitpid(pair->pid, NULL, 0);
 }
@@ -108,7 +147,7 @@ static int compare_carrier(struct bench *b, struct bench_carrier *c, struct pl_s
 
 static int round_trip(struct bench *b, struct bench_carrier *c)
 {
-    const struct pl_bus_params bus = {b->spec->revision, b->spec->recommended_max_msg_size, 0};
+    struct pl_bus_params bus = {b->spec->revision, b->spec->recommended_max_msg_size, 0};
     struct bench_pair pair;
     struct pl_session session;
     struct pl_oracle *oracle = pl_oracle_new(b->spec, NULL, NULL);
@@ -117,6 +156,8 @@ static int round_trip(struct bench *b, struct bench_carrier *c)
         err = pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
     } else if (!err) {
         struct pl_msg m = {.kind = PL_GET_DEVICE_INFO};
+        if (pair.port->carrier_max && pair.port->carrier_max < bus.max_msg_size)
+            bus.max_msg_size = pair.port->carrier_max;
         if (pl_session_start(&session, &bus) < 0 || !pl_session_probe(&session, &m, NULL))
             err = pl_cli_error(PL_EXIT_UNREACHABLE, "bench: %s: the device is not there: %s",
                                c->name, pair.port->error);
@@ -131,10 +172,13 @@ static int round_trip(struct bench *b, struct bench_carrier *c)
 
 int bench_round_trips(struct bench *b)
 {
-    static const char *const names[BENCH_CARRIERS] = {"unix", "unix-stream", "tcp", "inprocess"};
+    static const struct bench_carrier all[BENCH_CARRIERS] = {
+        {.name = "unix", .goal = 0.9},        {.name = "unix-stream", .goal = 0.9},
+        {.name = "tcp", .goal = 0.9},         {.name = "spsc", .goal = 1 / 3.0},
+        {.name = "spsc-wakeup", .goal = 0.9}, {.name = "inprocess"}};
     int err = 0;
     for (size_t i = 0; !err && i < BENCH_CARRIERS; i++) {
-        b->carriers[i].name = names[i];
+        b->carriers[i] = all[i];
         err = round_trip(b, &b->carriers[i]);
     }
     return err;
@@ -228,7 +272,7 @@ static int judge_tapes(struct bench *b, const struct tape *tape)
     return 0;
 }
 
-static int run_suite(struct pl_suite_options *options, struct bench *b, bool keep)
+static int run_suite(struct pl_suite_options *options, struct bench_suite *keep)
 {
     char error[512];
     int err;
@@ -237,8 +281,8 @@ static int run_suite(struct pl_suite_options *options, struct bench *b, bool kee
         return pl_cli_error(PL_EXIT_UNREACHABLE, "bench: %s", error);
     const struct pl_report *report = pl_suite_report(suite);
     if (keep) {
-        b->suite_messages = report->n_messages;
-        b->suite_conforms = report->conforms;
+        keep->messages = report->n_messages;
+        keep->conforms = report->conforms;
     }
     pl_suite_free(suite);
     return 0;
@@ -252,7 +296,7 @@ static int record(struct bench *b, const char *path)
         .scenarios = b->scenarios, .role = "device", .iut = "bench", .seed = 1, .quick = b->quick};
     options.port = pl_port_inprocess(b->spec, &pl_device_endpoint, NULL, "bench", PL_PORT_MEM_SIZE);
     options.pcapng = pl_pcapng_create(path, "plumbline bench", error, sizeof(error));
-    int err = options.port && options.pcapng ? run_suite(&options, b, false)
+    int err = options.port && options.pcapng ? run_suite(&options, NULL)
                                              : pl_cli_error(PL_EXIT_INTERNAL, "bench: no trace");
     if (options.pcapng && pl_pcapng_finish(options.pcapng) < 0 && !err)
         err = pl_cli_error(PL_EXIT_INTERNAL, "bench: %s cannot be written", path);
@@ -283,13 +327,13 @@ int bench_oracle(struct bench *b)
     return err;
 }
 
-/* --- the whole suite over a socket --- */
+/* --- the whole suite, over a socket and over shared memory --- */
 
-int bench_suite(struct bench *b)
+static int time_suite(struct bench *b, const char *carrier, struct bench_suite *out)
 {
     double seconds[3];
     unsigned turns = b->quick ? 1 : 3;
-    struct pl_cli_iut iut = {0};
+    struct pl_cli_iut iut = {.carrier = carrier};
     int err = pl_cli_iut_open(&iut, "test");
     struct pl_suite_options options = {.scenarios = b->scenarios,
                                        .port = iut.port,
@@ -299,11 +343,17 @@ int bench_suite(struct bench *b)
                                        .quick = b->quick};
     for (unsigned i = 0; !err && i < turns; i++) {
         double begun = bench_now_ns();
-        err = run_suite(&options, b, true);
+        err = run_suite(&options, out);
         seconds[i] = (bench_now_ns() - begun) / 1e9;
     }
     pl_cli_iut_close(&iut);
     if (!err)
-        b->suite_seconds = bench_median(seconds, turns);
+        out->seconds = bench_median(seconds, turns);
     return err;
+}
+
+int bench_suite(struct bench *b)
+{
+    int err = time_suite(b, "seqpacket", &b->suite);
+    return err ? err : time_suite(b, "spsc", &b->suite_spsc);
 }

@@ -1,27 +1,12 @@
-/* `plumbline serve`: the reference peers, reached over a socket. */
+/* `plumbline serve`: the reference peers; what the command line and the environment say. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/serve.h"
-#include "peer/device.h"
-
-#define MAX_OPTIONS 64
-
-/* What the command line says. */
-struct request {
-    const char *role, *type, *mutant, *connect, *listen, *spec_name, *seed, *bus_text;
-    const char *options[MAX_OPTIONS];
-    bool list_mutants, list_options, help;
-    const struct pl_spec *spec;
-    struct pl_device_config config;
-    struct pl_endpoint_env env;
-};
+#include "port/memory.h"
 
 static const char usage[] =
     "usage: plumbline serve device [OPTIONS]\n\n"
@@ -30,15 +15,17 @@ static const char usage[] =
     "  --option NAME=VALUE  one of the freedoms that the draft leaves; --list-options names them\n"
     "  --connect ADDRESS    connect and serve until the other end closes the connection\n"
     "  --listen ADDRESS     serve one connection after the other, each with a fresh device\n"
+    "  --memory PATH[,size=16MiB][,base=0x100000000]\n"
+    "                       virtqueues and buffers are in this file; the driver maps it, too\n"
     "  --bus PARAMETERS     'revision=1 max_msg_size=264 features=0x0'\n"
     "  --spec S             the draft\n"
     "  --seed N             of everything that is drawn\n"
     "  --list-mutants       ids, clauses and texts, separated by tabs\n"
     "  --list-options       names and defaults\n\n"
-    "Without --connect and --listen the socket is the descriptor that PLUMBLINE_FD names;\n"
-    "PLUMBLINE_CTL_FD, PLUMBLINE_MEM_FD, _BASE and _SIZE, and PLUMBLINE_BUS are used where they "
-    "are "
-    "set.\n";
+    "ADDRESS is unix:PATH, unix-stream:PATH, tcp:HOST:PORT or\n"
+    "spsc:NAME[,dir=DIR][,size=BYTES][,wakeup=PATH|none]. Without one it is what PLUMBLINE_SPSC\n"
+    "says, or the socket that is the descriptor PLUMBLINE_FD; PLUMBLINE_CTL_FD, PLUMBLINE_MEM_FD,\n"
+    "_BASE and _SIZE, and PLUMBLINE_BUS are used where they are set.\n";
 
 static int list_mutants(const struct pl_spec *spec)
 {
@@ -62,120 +49,78 @@ static int list_options(const struct pl_spec *spec)
     return 0;
 }
 
-/* A number from the environment; true where the variable is not set. */
-static bool env_number(const char *name, uint64_t *value)
+bool pl_serve_env_number(const char *name, uint64_t *value)
 {
     const char *text = getenv(name);
     return !text || pl_cli_u64(text, value);
 }
 
-static int read_bus(struct request *request)
+static int read_bus(struct pl_serve_request *request, const struct pl_serve_place *place)
 {
     struct pl_bus_params bus = {.revision = request->spec->revision,
                                 .max_msg_size = request->spec->recommended_max_msg_size};
     const char *text = request->bus_text ? request->bus_text : getenv("PLUMBLINE_BUS");
+    const char *from = request->bus_text ? "--bus" : "PLUMBLINE_BUS";
     if (text && pl_bus_params_parse(text, &bus) < 0)
         return pl_cli_error(PL_EXIT_USAGE,
                             "%s: '%s' is not of the form 'revision=1 "
                             "max_msg_size=264 features=0x0'",
-                            request->bus_text ? "--bus" : "PLUMBLINE_BUS", text);
+                            from, text);
+    if (place->spsc && bus.max_msg_size > pl_spsc_message_max) {
+        if (text)
+            return pl_cli_error(PL_EXIT_USAGE,
+                                "%s: a message of spsc has at most %u bytes, max_msg_size is %u",
+                                from, pl_spsc_message_max, bus.max_msg_size);
+        bus.max_msg_size = pl_spsc_message_max;
+    }
     request->env.revision = bus.revision;
     request->env.max_msg_size = bus.max_msg_size;
     request->env.features = bus.features;
     return 0;
 }
 
-/* Map the shared memory that the environment offers, if it does. */
-static int map_memory(struct request *request)
+/* Map the file that both ends of a connection map. */
+static int map_file(struct pl_serve_request *request)
+{
+    struct pl_memory_file file;
+    char error[512];
+    int err = pl_memory_parse(request->memory, &file, error, sizeof(error));
+    if (err == 0)
+        err = pl_memory_open(&file, &request->env.mem, NULL, error, sizeof(error));
+    if (err < 0)
+        return pl_cli_error(err == -EINVAL ? PL_EXIT_USAGE : PL_EXIT_UNREACHABLE, "--memory: %s",
+                            error);
+    request->env.mem_base = file.base;
+    request->env.mem_size = file.size;
+    return 0;
+}
+
+/* Map the shared memory that the command line or the environment offers, if one does. */
+static int map_memory(struct pl_serve_request *request)
 {
     uint64_t fd = UINT64_MAX, base = 0, size = 0;
-    if (!env_number("PLUMBLINE_MEM_FD", &fd) || !env_number("PLUMBLINE_MEM_BASE", &base) ||
-        !env_number("PLUMBLINE_MEM_SIZE", &size) || (fd != UINT64_MAX && fd > INT32_MAX))
+    if (request->memory)
+        return map_file(request);
+    if (!pl_serve_env_number("PLUMBLINE_MEM_FD", &fd) ||
+        !pl_serve_env_number("PLUMBLINE_MEM_BASE", &base) ||
+        !pl_serve_env_number("PLUMBLINE_MEM_SIZE", &size) || (fd != UINT64_MAX && fd > INT32_MAX))
         return pl_cli_error(PL_EXIT_USAGE, "PLUMBLINE_MEM_FD, PLUMBLINE_MEM_BASE and "
                                            "PLUMBLINE_MEM_SIZE must be numbers");
     if (fd == UINT64_MAX || size == 0)
         return 0;
-    void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, 0);
-    if (mem == MAP_FAILED)
+    int err = pl_guard_map((int)fd, size, &request->env.mem);
+    if (err < 0)
         return pl_cli_error(PL_EXIT_UNREACHABLE,
                             "PLUMBLINE_MEM_FD: %llu bytes of descriptor %llu "
                             "cannot be mapped: %s",
-                            (unsigned long long)size, (unsigned long long)fd, strerror(errno));
-    request->env.mem = mem;
+                            (unsigned long long)size, (unsigned long long)fd, strerror(-err));
     request->env.mem_base = base;
     request->env.mem_size = size;
     return 0;
 }
 
-/* Serve one connection with a fresh device. */
-static int serve_connection(struct request *request, int fd, int ctl_fd)
-{
-    char error[512];
-    struct pl_serve serve = {.spec = request->spec,
-                             .ops = &pl_device_endpoint,
-                             .fd = fd,
-                             .ctl_fd = ctl_fd,
-                             .max_msg_size = request->env.max_msg_size};
-    serve.self = serve.ops->open(&request->config, &request->env);
-    if (!serve.self) {
-        close(fd);
-        return pl_cli_error(PL_EXIT_INTERNAL, "no memory for the reference device");
-    }
-    int err = pl_serve_run(&serve, error, sizeof(error));
-    serve.ops->close(serve.self);
-    return err ? pl_cli_error(PL_EXIT_UNREACHABLE, "serve: %s", error) : 0;
-}
-
-static int serve_listening(struct request *request)
-{
-    char error[512], address[256];
-    int listener = pl_address_listen(request->listen, error, sizeof(error));
-    if (listener < 0)
-        return pl_cli_error(listener == -EINVAL ? PL_EXIT_USAGE : PL_EXIT_UNREACHABLE,
-                            "--listen: %s", error);
-    pl_address_local(listener, request->listen, address, sizeof(address));
-    fprintf(stderr, "plumbline: listening on %s\n", address);
-    for (;;) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
-            serve_connection(request, fd, -1); /* a broken connection was told; on to the next */
-        else if (errno != EINTR && errno != ECONNABORTED)
-            break;
-    }
-    int err = errno;
-    close(listener);
-    return pl_cli_error(PL_EXIT_UNREACHABLE, "--listen: %s: %s", address, strerror(err));
-}
-
-static int serve_inherited(struct request *request)
-{
-    uint64_t fd = UINT64_MAX, ctl = UINT64_MAX;
-    if (!env_number("PLUMBLINE_FD", &fd) || !env_number("PLUMBLINE_CTL_FD", &ctl) ||
-        (fd != UINT64_MAX && fd > INT32_MAX) || (ctl != UINT64_MAX && ctl > INT32_MAX))
-        return pl_cli_error(PL_EXIT_USAGE,
-                            "PLUMBLINE_FD and PLUMBLINE_CTL_FD must be file descriptors");
-    if (fd == UINT64_MAX)
-        return pl_cli_error(PL_EXIT_USAGE, "serve: there is neither --connect nor --listen, and "
-                                           "PLUMBLINE_FD is not set");
-    return serve_connection(request, (int)fd, ctl == UINT64_MAX ? -1 : (int)ctl);
-}
-
-static int serve(struct request *request)
-{
-    char error[512];
-    if (request->listen)
-        return serve_listening(request);
-    if (!request->connect)
-        return serve_inherited(request);
-    int fd = pl_address_connect(request->connect, error, sizeof(error));
-    if (fd < 0)
-        return pl_cli_error(fd == -EINVAL ? PL_EXIT_USAGE : PL_EXIT_UNREACHABLE, "--connect: %s",
-                            error);
-    return serve_connection(request, fd, -1);
-}
-
 /* Check what belongs together, and fill in the device's configuration. */
-static int prepare(struct request *request)
+static int prepare(struct pl_serve_request *request)
 {
     char error[512];
     if (!request->role || strcmp(request->role, "device") != 0)
@@ -194,19 +139,22 @@ static int prepare(struct request *request)
         return pl_cli_error(PL_EXIT_USAGE, "--seed: '%s' is no number", request->seed);
     if (pl_device_config_check(&request->config, error, sizeof(error)) < 0)
         return pl_cli_error(PL_EXIT_USAGE, "%s", error);
-    return read_bus(request);
+    return 0;
 }
 
 int pl_cmd_serve(int argc, char **argv)
 {
-    struct request request = {0};
+    struct pl_serve_request request = {0};
     const struct pl_cli_option options[] = {
         {.name = "--type", .value = &request.type},
         {.name = "--mutant", .value = &request.mutant},
-        {.name = "--option", .list = request.options, .list_max = MAX_OPTIONS},
+        {.name = "--option",
+         .list = request.options,
+         .list_max = sizeof(request.options) / sizeof(request.options[0])},
         {.name = "--connect", .value = &request.connect},
         {.name = "--listen", .value = &request.listen},
         {.name = "--bus", .value = &request.bus_text},
+        {.name = "--memory", .value = &request.memory},
         {.name = "--spec", .value = &request.spec_name},
         {.name = "--seed", .value = &request.seed},
         {.name = "--list-mutants", .flag = &request.list_mutants},
@@ -228,10 +176,13 @@ int pl_cmd_serve(int argc, char **argv)
         return list_mutants(request.spec);
     if (request.list_options)
         return list_options(request.spec);
-    err = map_memory(&request);
+    struct pl_serve_place place;
+    pl_serve_place(&request, &place);
+    err = read_bus(&request, &place);
     if (!err)
-        err = serve(&request);
-    if (request.env.mem)
-        munmap(request.env.mem, request.env.mem_size);
+        err = map_memory(&request);
+    if (!err)
+        err = pl_serve_at(&request, &place);
+    pl_guard_unmap(request.env.mem);
     return err;
 }

@@ -10,9 +10,8 @@
 
 #include "cli/serve.h"
 
-#define CONTROL_LINE  4096
-#define BATCH         256 /* messages between two looks at the control socket */
-#define IDLE_ATTEMPTS 8   /* looks at the socket before sleeping: the next request is often near */
+#define CONTROL_LINE 4096
+#define BATCH        256 /* messages between two looks at the control socket */
 
 /* What the loop holds. */
 struct loop {
@@ -55,12 +54,15 @@ static int flush(struct loop *loop)
     }
 }
 
-/* One message within the time limit: 1, 0 where there is none, or a negative errno. */
-static int step(struct loop *loop, int timeout_ms)
+/* One message: 1, 0 where there is none, or a negative errno. */
+enum wait { WAIT_A_MOMENT, WAIT_FOR_EVER };
+static int step(struct loop *loop, enum wait wait)
 {
     const struct pl_serve *serve = loop->serve;
-    int size = pl_chan_receive(&loop->chan, serve->spec, loop->in, sizeof(loop->in),
-                               serve->max_msg_size, timeout_ms);
+    int size = wait == WAIT_FOR_EVER ? pl_chan_receive(&loop->chan, serve->spec, loop->in,
+                                                       sizeof(loop->in), serve->max_msg_size, -1)
+                                     : pl_chan_look(&loop->chan, serve->spec, loop->in,
+                                                    sizeof(loop->in), serve->max_msg_size);
     if (size == -EPROTO && !loop->chan.stream)
         return 1; /* a packet that is no message at all: dropped */
     if (size <= 0)
@@ -73,16 +75,13 @@ static int step(struct loop *loop, int timeout_ms)
     return err < 0 ? err : 1;
 }
 
-/* Handle what is there, a batch at most. 0 or a negative errno. */
+/* Handle what is there or near, a batch at most. 0 or a negative errno. */
 static int drain(struct loop *loop)
 {
-    int idle = 0, handled = 0;
-    while (handled < BATCH && idle <= (handled ? IDLE_ATTEMPTS : 0)) {
-        int r = step(loop, 0);
-        if (r < 0)
+    for (int handled = 0; handled < BATCH; handled++) {
+        int r = step(loop, WAIT_A_MOMENT);
+        if (r <= 0)
             return r;
-        handled += r;
-        idle = r ? 0 : idle + 1;
     }
     return 0;
 }
@@ -176,7 +175,7 @@ static int run(struct loop *loop)
     for (;;) {
         int err;
         if (only_messages(loop)) {
-            err = step(loop, -1);
+            err = step(loop, WAIT_FOR_EVER);
         } else {
             err = drain(loop);
             if (err >= 0)
@@ -197,9 +196,8 @@ int pl_serve_run(struct pl_serve *serve, char *error, size_t cap)
     loop->serve = serve;
     loop->ctl_fd = serve->ctl_fd;
     loop->start_ms = clock_ms();
-    int err = pl_chan_init(&loop->chan, serve->fd);
-    if (!err)
-        err = run(loop);
+    loop->chan = serve->chan;
+    int err = run(loop);
     snprintf(error, cap, "%s", loop->chan.error[0] ? loop->chan.error : strerror(-err));
     pl_chan_close(&loop->chan);
     if (loop->ctl_fd >= 0)

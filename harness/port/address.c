@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "port/private.h"
+#include "port/spsc.h"
 #include "port/utf8.h"
 
 /* A decimal number without sign, space or superfluous digits; -1 where it is none up to max. */
@@ -105,11 +106,22 @@ int pl_address_parse(const char *text, struct pl_address *out, char *error, size
                        "it is none of unix:PATH, unix-stream:PATH, tcp:HOST:PORT, fd:N");
 }
 
+const uint32_t pl_spsc_message_max = PL_SPSC_SLOT_SIZE;
+
+bool pl_is_spsc(const char *text)
+{
+    return after(text, "spsc:") != NULL;
+}
+
 int pl_address_check(const char *text, bool listening, char *error, size_t cap)
 {
     struct pl_address address;
     if (!listening && after(text, "vhost-user:"))
         return 0; /* the gateway takes it apart */
+    if (pl_is_spsc(text)) {
+        struct pl_spsc_address spsc;
+        return pl_spsc_parse(text, listening, &spsc, error, cap);
+    }
     int r = pl_address_parse(text, &address, error, cap);
     if (r < 0)
         return r;

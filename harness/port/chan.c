@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "port/private.h"
+#include "port/spsc.h"
 
 int64_t pl_clock_ms(void)
 {
@@ -80,6 +81,7 @@ int pl_chan_init(struct pl_chan *chan, int fd)
     int type = 0, domain = 0, on = 1;
     socklen_t type_size = sizeof type, domain_size = sizeof domain;
     *chan = (struct pl_chan){.fd = fd};
+    pl_spin_init(&chan->spin, false);
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0 ||
         getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_size) != 0) {
         int err = -errno;
@@ -111,6 +113,8 @@ void pl_chan_close(struct pl_chan *chan)
     if (chan->fd >= 0)
         close(chan->fd);
     free(chan->buf);
+    pl_spsc_free(chan->spsc);
+    chan->spsc = NULL;
     chan->buf = NULL;
     chan->fd = -1;
     chan->start = chan->fill = chan->size = 0;
@@ -234,35 +238,78 @@ static int stream_try(struct pl_chan *chan, const struct pl_spec *spec, void *bu
     }
 }
 
-int pl_chan_try(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
-                size_t max_size, bool wait)
+/* --- receiving from either, and from shared memory --- */
+
+/* One try; it waits some milliseconds where `blocks`. */
+static int try_once(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
+                    size_t max_size, bool blocks)
 {
-    if (chan->fd < 0)
-        return chan_fail(chan, -EPIPE, "there is no connection");
-    int flags = wait ? 0 : MSG_DONTWAIT;
+    int flags = blocks ? 0 : MSG_DONTWAIT;
+    if (chan->spsc) {
+        struct pollfd p = {.fd = chan->fd, .events = POLLIN};
+        if (blocks)
+            poll(&p, 1, PL_CHAN_SLICE_MS);
+        return pl_spsc_try(chan, spec, buf, cap);
+    }
     if (!chan->stream)
         return packet_try(chan, buf, cap, flags);
     size_t max = max_size && max_size < PL_MSG_MAX ? max_size : PL_MSG_MAX;
     return stream_try(chan, spec, buf, max < cap ? max : cap, flags);
 }
 
+/* Look for a message again and again for a little while. */
+static int look_for(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
+                    size_t max_size)
+{
+    int r = 0;
+    do
+        r = chan->spsc ? pl_spsc_peek(chan, spec, buf, cap)
+                       : try_once(chan, spec, buf, cap, max_size, false);
+    while (r == 0 && pl_spin_on(&chan->spin, chan->spsc != NULL));
+    /* What is asleep from here on is woken by the socket, which has to be empty for that. */
+    return r == 0 && chan->spsc ? pl_spsc_try(chan, spec, buf, cap) : r;
+}
+
+int pl_chan_try(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
+                size_t max_size, enum pl_wait wait)
+{
+    int r = 0;
+    if (chan->fd < 0)
+        return chan_fail(chan, -EPIPE, "there is no connection");
+    if (wait != PL_WAIT_NOT && pl_spin_begin(&chan->spin))
+        r = look_for(chan, spec, buf, cap, max_size);
+    else if (wait != PL_WAIT_SLICE || chan->spsc)
+        r = try_once(chan, spec, buf, cap, max_size, false);
+    if (r == 0 && wait == PL_WAIT_SLICE)
+        r = try_once(chan, spec, buf, cap, max_size, true);
+    if (r > 0)
+        pl_spin_learn(&chan->spin);
+    return r;
+}
+
 int pl_chan_receive(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
                     size_t max_size, int timeout_ms)
 {
     bool wait = timeout_ms < 0 || timeout_ms > PL_CHAN_SLICE_MS;
-    int r = pl_chan_try(chan, spec, buf, cap, max_size, wait);
+    int r = pl_chan_try(chan, spec, buf, cap, max_size, wait ? PL_WAIT_SLICE : PL_WAIT_NOT);
     if (r != 0 || timeout_ms == 0)
         return r;
-    int64_t deadline = pl_deadline_after(timeout_ms, wait);
+    int64_t deadline = pl_deadline_after(timeout_ms, wait && !chan->spsc);
     while (r == 0) {
         int left = pl_left_ms(deadline);
         struct pollfd p = {.fd = chan->fd, .events = POLLIN};
         if (left == 0)
             return 0;
         poll(&p, 1, left);
-        r = pl_chan_try(chan, spec, buf, cap, max_size, false);
+        r = pl_chan_try(chan, spec, buf, cap, max_size, PL_WAIT_NOT);
     }
     return r;
+}
+
+int pl_chan_look(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
+                 size_t max_size)
+{
+    return pl_chan_try(chan, spec, buf, cap, max_size, PL_WAIT_LOOK);
 }
 
 /* --- sending --- */
@@ -271,6 +318,8 @@ int pl_chan_push(struct pl_chan *chan, const void *msg, size_t size, size_t *don
 {
     if (chan->fd < 0)
         return chan_fail(chan, -EPIPE, "there is no connection");
+    if (chan->spsc)
+        return pl_spsc_push(chan, msg, size);
     for (int attempt = 0;;) {
         ssize_t n =
             send(chan->fd, (const uint8_t *)msg + *done, size - *done, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -309,11 +358,12 @@ int pl_chan_send(struct pl_chan *chan, const void *msg, size_t size, int timeout
         return r < 0 ? r : 0;
     int64_t deadline = timeout_ms < 0 ? INT64_MAX : pl_clock_ms() + timeout_ms;
     while (r == 0) {
-        struct pollfd p = {.fd = chan->fd, .events = POLLOUT};
+        /* Nobody tells when a slot becomes free. */
+        struct pollfd p = {.fd = chan->spsc ? -1 : chan->fd, .events = POLLOUT};
         int left = pl_left_ms(deadline);
         if (left == 0)
             return pl_chan_give_up(chan, -ETIMEDOUT, done, size);
-        poll(&p, 1, left);
+        poll(&p, 1, chan->spsc ? 1 : left);
         r = pl_chan_push(chan, msg, size, &done);
     }
     return r < 0 ? r : 0;

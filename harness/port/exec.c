@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "port/memory.h"
 #include "port/private.h"
+#include "port/spsc.h"
 
 /* After end of file: how long the IUT may take to exit, at first with us still reading. */
 #define FINISH_MS 700
@@ -23,6 +25,9 @@ struct exec_port {
     struct pl_control control;
     char *command;
     bool offers_control, is_bus;
+    enum pl_carrier carrier;
+    struct pl_spsc_host *spsc; /* of PL_CARRIER_SPSC, made anew for each start */
+    char name[64];             /* of that: spsc:NAME */
     int mem_fd;
     bool used; /* the memory is no longer fresh */
     struct pl_end end;
@@ -47,13 +52,32 @@ static int make_pair(int type, int ends[2])
     return pl_raise_pair(ends);
 }
 
+/* Shared memory of a name that nobody else has, and `wake` as its wakeup socket, which is taken. */
+static int make_rings(struct exec_port *x, int wake)
+{
+    unsigned drawn = 0;
+    int err = getrandom(&drawn, sizeof drawn, 0) < 0 ? -errno : 0;
+    snprintf(x->name, sizeof x->name, "spsc:plumbline-%ld-%08x", (long)getpid(), drawn);
+    if (err == 0)
+        x->spsc =
+            pl_spsc_open(x->name, PL_SPSC_DRIVER, true, &err, x->port.error, sizeof x->port.error);
+    if (err == 0)
+        return pl_link_meet(&x->link, x->spsc, 0, wake);
+    close(wake);
+    return err;
+}
+
 /* Make the IUT's sockets and keep the harness's ends. */
 static int make_sockets(struct exec_port *x, struct hand *hand)
 {
-    int pair[2], r = make_pair(SOCK_SEQPACKET, pair);
+    int type = x->carrier == PL_CARRIER_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
+    int pair[2], r = make_pair(type, pair);
     if (r == 0) {
         hand->msg = pair[1];
-        r = pl_link_open(&x->link, pair[0]);
+        r = x->carrier == PL_CARRIER_SPSC ? make_rings(x, pair[0])
+                                          : pl_link_open(&x->link, pair[0]);
+        if (r < 0)
+            return r; /* it has said why */
     }
     if (r == 0 && x->is_bus && (r = make_pair(SOCK_SEQPACKET, pair)) == 0) {
         hand->dev = pair[1];
@@ -73,7 +97,10 @@ static int spawn(struct exec_port *x, const struct hand *hand, const struct pl_b
     const char *extra[8] = {NULL};
     size_t n = 0;
     pl_bus_params_format(bus, params, sizeof params);
-    snprintf(text[n++], 96, "PLUMBLINE_FD=%d", hand->msg);
+    if (x->spsc)
+        snprintf(text[n++], 96, "PLUMBLINE_SPSC=%s,wakeup=fd:%d", x->name, hand->msg);
+    else
+        snprintf(text[n++], 96, "PLUMBLINE_FD=%d", hand->msg);
     snprintf(text[n++], 96, "PLUMBLINE_MEM_FD=%d", x->mem_fd);
     snprintf(text[n++], 96, "PLUMBLINE_MEM_BASE=0x%" PRIx64, x->port.mem_base);
     snprintf(text[n++], 96, "PLUMBLINE_MEM_SIZE=%zu", x->port.mem_size);
@@ -100,6 +127,8 @@ static void disconnect(struct exec_port *x)
 {
     pl_link_close(&x->link);
     pl_link_close(&x->far);
+    pl_spsc_close(x->spsc);
+    x->spsc = NULL;
     pl_control_disconnect(&x->control);
 }
 
@@ -188,10 +217,7 @@ static void exec_close(struct pl_port *port)
 {
     struct exec_port *x = exec_of(port);
     exec_stop(port, NULL);
-    if (port->mem)
-        munmap(port->mem, port->mem_size);
-    if (x->mem_fd >= 0)
-        close(x->mem_fd);
+    pl_memory_free(port, x->mem_fd);
     pl_link_free(&x->link);
     pl_link_free(&x->far);
     pl_control_free(&x->control);
@@ -208,6 +234,8 @@ static int exec_send(struct pl_port *port, const void *msg, size_t size)
 
 static int exec_receive(struct pl_port *port, void *buf, size_t cap, int timeout_ms)
 {
+    if (pl_guard_lost(port->mem))
+        return pl_port_fail(port, -EPROTO, "the memory's file was cut short");
     return pl_link_receive(&exec_of(port)->link, buf, cap, timeout_ms);
 }
 
@@ -293,6 +321,8 @@ struct pl_port *pl_port_exec(const struct pl_port_options *options, char *error,
     x->port = (struct pl_port){.ops = &exec_ops, .spec = options->spec, .restartable = true};
     x->port.mem_size = options->mem_size ? options->mem_size : PL_PORT_MEM_SIZE;
     x->port.mem_base = options->mem_base ? options->mem_base : PL_PORT_MEM_BASE;
+    x->carrier = options->carrier;
+    x->port.carrier_max = x->carrier == PL_CARRIER_SPSC ? PL_SPSC_SLOT_SIZE : 0;
     x->offers_control = !options->no_control && !options->control_commands;
     x->port.has_control = x->offers_control || options->control_commands;
     x->child = (struct pl_child){.pidfd = -1, .err_fd = -1};
@@ -306,8 +336,9 @@ struct pl_port *pl_port_exec(const struct pl_port_options *options, char *error,
     if (r == 0 && !x->command)
         snprintf(error, cap, "no memory for the command");
     if (r == 0 && x->command) {
-        x->mem_fd = pl_memory_create(&x->port);
-        if (x->mem_fd < 0)
+        x->mem_fd = options->mem_path ? pl_memory_use(&x->port, options, error, cap)
+                                      : pl_memory_create(&x->port);
+        if (x->mem_fd < 0 && !options->mem_path)
             snprintf(error, cap, "%s", x->port.error);
     }
     if (x->mem_fd < 0) {

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "port/private.h"
+#include "port/spsc.h"
 
 #define SEND_TIMEOUT_MS 2000
 /* Messages put aside in one go, so that a flood cannot hold the wait that they interrupt. */
@@ -30,11 +32,9 @@ void pl_link_init(struct pl_link *link, struct pl_port *port, const struct pl_po
         options->send_timeout_ms > 0 ? options->send_timeout_ms : SEND_TIMEOUT_MS;
 }
 
-int pl_link_open(struct pl_link *link, int fd)
+/* What every open link needs beside its channel, which is closed where that fails. */
+static int link_ready(struct pl_link *link)
 {
-    int r = pl_chan_init(&link->chan, fd);
-    if (r < 0)
-        return pl_port_fail(link->port, r, "%s", link->chan.error);
     if (!link->scratch)
         link->scratch = malloc(PL_MSG_MAX + 1u);
     link->late = 0;
@@ -43,6 +43,27 @@ int pl_link_open(struct pl_link *link, int fd)
         return 0;
     pl_chan_close(&link->chan);
     return pl_port_fail(link->port, -ENOMEM, "no memory for the connection");
+}
+
+int pl_link_open(struct pl_link *link, int fd)
+{
+    int r = pl_chan_init(&link->chan, fd);
+    if (r < 0)
+        return pl_port_fail(link->port, r, "%s", link->chan.error);
+    return link_ready(link);
+}
+
+int pl_link_meet(struct pl_link *link, struct pl_spsc_host *host, int timeout_ms, int wake)
+{
+    char error[sizeof link->port->error - sizeof link->port->name];
+    int r = pl_spsc_meet(host, timeout_ms, &link->chan, error, sizeof error);
+    if (r == 0 && wake >= 0)
+        pl_spsc_wake_by(&link->chan, wake);
+    else if (wake >= 0)
+        close(wake);
+    if (r < 0)
+        return pl_port_fail(link->port, r, "%s", error);
+    return link_ready(link);
 }
 
 static bool link_can_stash(const struct pl_link *link)
@@ -55,7 +76,7 @@ static void link_stash(struct pl_link *link)
 {
     for (int i = 0; i < STASH_BATCH && link_can_stash(link); i++) {
         int r = pl_chan_try(&link->chan, link->port->spec, link->scratch, PL_MSG_MAX + 1u,
-                            link->port->max_msg_size, false);
+                            link->port->max_msg_size, PL_WAIT_NOT);
         if (r == 0)
             return;
         if (r > 0 && !pl_pending_put(&link->pending, link->scratch, (size_t)r)) {
@@ -105,6 +126,16 @@ int pl_link_wait(struct pl_link *link, int fd, short events, int64_t deadline)
     }
 }
 
+/* Wait until a message may fit again. Nobody tells when a slot of shared memory becomes free. */
+static int link_wait_for_room(struct pl_link *link, int64_t deadline)
+{
+    if (!link->chan.spsc)
+        return pl_link_wait(link, link->chan.fd, POLLOUT, deadline);
+    int left = pl_left_ms(deadline);
+    link_poll(link, -1, 0, left < 1 ? left : 1);
+    return left == 0 ? -ETIMEDOUT : 0;
+}
+
 int pl_link_send(struct pl_link *link, const void *msg, size_t size)
 {
     size_t done = 0;
@@ -113,7 +144,7 @@ int pl_link_send(struct pl_link *link, const void *msg, size_t size)
         return 0;
     int64_t deadline = pl_clock_ms() + link->send_timeout_ms;
     while (r == 0) {
-        if (pl_link_wait(link, link->chan.fd, POLLOUT, deadline) != 0)
+        if (link_wait_for_room(link, deadline) != 0)
             r = pl_chan_give_up(&link->chan, -ETIMEDOUT, done, size);
         else
             r = pl_chan_push(&link->chan, msg, size, &done);
@@ -139,7 +170,8 @@ int pl_link_receive(struct pl_link *link, void *buf, size_t cap, int timeout_ms)
         return r;
     size_t max = link->port->max_msg_size;
     bool wait = timeout_ms < 0 || timeout_ms > PL_CHAN_SLICE_MS;
-    r = pl_chan_try(&link->chan, link->port->spec, buf, cap, max, wait);
+    r = pl_chan_try(&link->chan, link->port->spec, buf, cap, max,
+                    wait ? PL_WAIT_SLICE : PL_WAIT_NOT);
     if (r > 0)
         return r;
     if (r == 0 && timeout_ms == 0) {
@@ -147,7 +179,7 @@ int pl_link_receive(struct pl_link *link, void *buf, size_t cap, int timeout_ms)
             pl_child_drain(link->child);
         return 0;
     }
-    int64_t deadline = pl_deadline_after(timeout_ms, wait);
+    int64_t deadline = pl_deadline_after(timeout_ms, wait && !link->chan.spsc);
     while (r == 0) {
         if (link->child)
             pl_child_drain(link->child);
@@ -155,7 +187,7 @@ int pl_link_receive(struct pl_link *link, void *buf, size_t cap, int timeout_ms)
         if (left == 0)
             return 0;
         if (link_poll(link, link->chan.fd, POLLIN, left))
-            r = pl_chan_try(&link->chan, link->port->spec, buf, cap, max, false);
+            r = pl_chan_try(&link->chan, link->port->spec, buf, cap, max, PL_WAIT_NOT);
     }
     return r > 0 ? r : pl_port_fail(link->port, r, "%s", link->chan.error);
 }
@@ -169,6 +201,8 @@ void pl_link_finish(struct pl_link *link)
 void pl_link_discard(struct pl_link *link)
 {
     char waste[4096];
+    if (link->chan.spsc)
+        pl_spsc_discard(&link->chan);
     for (int i = 0; i < 1024 && link->chan.fd >= 0; i++)
         if (recv(link->chan.fd, waste, sizeof waste, MSG_DONTWAIT) <= 0)
             return;

@@ -1,11 +1,13 @@
-/* The shared memory and the environment of a started IUT. */
+/* The shared memory of a port, and the environment of a started IUT. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "port/memory.h"
 #include "port/private.h"
 
 int pl_memory_create(struct pl_port *port)
@@ -16,16 +18,41 @@ int pl_memory_create(struct pl_port *port)
     /* Sealed: an IUT that shrinks it must not be able to kill the harness with SIGBUS. */
     if (ftruncate(fd, (off_t)port->mem_size) == 0 &&
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
-        void *mem = mmap(NULL, port->mem_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (mem != MAP_FAILED) {
-            port->mem = mem;
+        int r = pl_guard_map(fd, port->mem_size, &port->mem);
+        if (r == 0)
             return fd;
-        }
+        errno = -r;
     }
     int err = -errno;
     close(fd);
     return pl_port_fail(port, err, "cannot make %zu bytes of shared memory: %s", port->mem_size,
                         strerror(-err));
+}
+
+int pl_memory_use(struct pl_port *port, const struct pl_port_options *options, char *error,
+                  size_t cap)
+{
+    struct pl_memory_file file = {.size = options->mem_size, .base = options->mem_base};
+    int fd = -1, r;
+    if (strlen(options->mem_path) >= sizeof file.path) {
+        snprintf(error, cap, "memory: the path is too long");
+        return -EINVAL;
+    }
+    strcpy(file.path, options->mem_path);
+    r = pl_memory_check(&file, error, cap);
+    if (r == 0)
+        r = pl_memory_open(&file, &port->mem, &fd, error, cap);
+    port->mem_size = file.size;
+    port->mem_base = file.base;
+    return r < 0 ? r : fd;
+}
+
+void pl_memory_free(struct pl_port *port, int fd)
+{
+    pl_guard_unmap(port->mem);
+    port->mem = NULL;
+    if (fd >= 0)
+        close(fd);
 }
 
 void pl_memory_clear(struct pl_port *port, int fd)
@@ -44,7 +71,7 @@ static bool is_ours(const char *entry)
 {
     static const char *const names[] = {
         "PLUMBLINE_FD=",       "PLUMBLINE_DEVICE_FD=", "PLUMBLINE_CTL_FD=", "PLUMBLINE_MEM_FD=",
-        "PLUMBLINE_MEM_BASE=", "PLUMBLINE_MEM_SIZE=",  "PLUMBLINE_BUS="};
+        "PLUMBLINE_MEM_BASE=", "PLUMBLINE_MEM_SIZE=",  "PLUMBLINE_BUS=",    "PLUMBLINE_SPSC="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strncmp(entry, names[i], strlen(names[i])) == 0)
             return true;

@@ -137,6 +137,8 @@ int pl_pingpong(const char *carrier, size_t msg_size, unsigned rounds, double *n
         play_inprocess(msg_size, rounds, ns_per_round);
         return 0;
     }
+    if (strcmp(carrier, "spsc") == 0 || strcmp(carrier, "spsc-wakeup") == 0)
+        return pl_pingpong_spsc(carrier[4] != '\0', msg_size, rounds, ns_per_round);
     int r = pl_pingpong_pair(carrier, ends);
     if (r < 0)
         return r;

@@ -67,7 +67,9 @@ struct pl_port {
     bool restartable;  /* start may be called again with other parameters */
     bool virtual_time; /* receive never waits: nothing there means nothing comes */
     bool has_control;
-    bool stream; /* a byte stream: msg_size is the framing and cannot lie */
+    bool stream; /* msg_size is the framing and cannot lie: byte streams, shared memory */
+    /* The largest message that the carrier has room for, in bytes; 0: no less than any draft's. */
+    uint32_t carrier_max;
     /* Clause ids that this port can show; NULL: all. Else a NULL-ended list (gateways). */
     const char *const *observable;
     /* Shared memory, where there is any: mapping, bus address of its first byte, size. */
@@ -89,6 +91,11 @@ struct pl_port {
 #define PL_PORT_MEM_SIZE ((size_t)16 << 20)
 #define PL_PORT_MEM_BASE UINT64_C(0x100000000)
 
+/* What a started IUT is given to talk through. */
+enum pl_carrier { PL_CARRIER_SEQPACKET, PL_CARRIER_STREAM, PL_CARRIER_SPSC };
+/* "seqpacket", "stream", "spsc"; NULL-ended, in the order of the numbers. */
+extern const char *const pl_carrier_names[];
+
 /* Options of pl_port_open; zero is a default everywhere. */
 struct pl_port_options {
     const struct pl_spec *spec; /* required */
@@ -96,19 +103,21 @@ struct pl_port_options {
     const char *listen;
     const char *exec; /* a shell command */
     const char *const
-        *control_commands; /* NULL-ended name, command, name, command... ({dev} etc.) */
-    bool no_control;       /* do not offer a control socket */
-    bool device_side;      /* a bus is under test: give it a device side too (exec only) */
-    size_t mem_size;       /* bytes; 0: 16 MiB */
-    uint64_t mem_base;     /* 0: 0x100000000 */
-    int accept_timeout_ms; /* how long start waits for the connection; 0: 5000 */
-    int send_timeout_ms;   /* how long send waits for an IUT that takes nothing; 0: 2000 */
+        *control_commands;   /* NULL-ended name, command, name, command... ({dev} etc.) */
+    bool no_control;         /* do not offer a control socket */
+    bool device_side;        /* a bus is under test: give it a device side too (exec only) */
+    enum pl_carrier carrier; /* of exec */
+    const char *mem_path;    /* a file that both ends map; NULL: a memfd for exec, else no memory */
+    size_t mem_size;         /* bytes; 0: the file's own size, or 16 MiB */
+    uint64_t mem_base;       /* 0: 0x100000000 */
+    int accept_timeout_ms;   /* how long start waits for the connection; 0: 5000 */
+    int send_timeout_ms;     /* how long send waits for an IUT that takes nothing; 0: 2000 */
 };
 
 /*
- * Open the carrier that the options name: connect/listen with unix:, unix-stream:, tcp:, fd: (and
- * vhost-user: for connect), or exec. The IUT is reached by start, not here. Returns NULL and writes
- * one sentence into error on bad options.
+ * Open the carrier that the options name: connect/listen with unix:, unix-stream:, tcp:, fd:, spsc:
+ * (and vhost-user: for connect), or exec. The IUT is reached by start, not here. Returns NULL and
+ * writes one sentence into error on bad options.
  */
 struct pl_port *pl_port_open(const struct pl_port_options *options, char *error, size_t cap);
 
@@ -119,9 +128,24 @@ struct pl_port *pl_port_open(const struct pl_port_options *options, char *error,
 struct pl_port *pl_port_inprocess(const struct pl_spec *spec, const struct pl_endpoint_ops *ops,
                                   const void *config, const char *name, size_t mem_size);
 
-/* Byte-stream and packet sockets as both ends use them; the reference peers serve through these. */
+/* Whether an end looks for a message before it sleeps for it: learned from how long both take. */
+struct pl_spin {
+    bool several, useful; /* several processors are usable; looking can be worth it at all */
+    bool looks, probes;   /* the way in use; only to find out how good it is */
+    unsigned left;        /* waits that keep to it */
+    unsigned turns;       /* looks of the wait in hand */
+    int64_t cost_ns[2];   /* how long messages took lately, sleeping and looking */
+    int64_t began_ns;     /* when the wait in hand began; 0: none */
+};
+
+/*
+ * Byte-stream and packet sockets, and shared memory, as both ends use them; the reference peers
+ * serve through these.
+ */
 struct pl_chan {
-    int fd;
+    int fd; /* readable whenever a message may be there; of shared memory: wakeup socket or timer */
+    struct pl_spsc *spsc; /* shared memory in place of what a socket carries, owned; NULL: none */
+    struct pl_spin spin;
     bool stream;
     uint8_t *buf; /* stream reassembly, owned; start to fill is not taken yet */
     size_t start, fill, size;
@@ -141,12 +165,19 @@ void pl_chan_close(struct pl_chan *chan);
 int pl_chan_send(struct pl_chan *chan, const void *msg, size_t size, int timeout_ms);
 int pl_chan_receive(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
                     size_t max_size, int timeout_ms);
+/* The same without a time limit: what is there, or comes while sleeping would cost more than
+ * looking. */
+int pl_chan_look(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
+                 size_t max_size);
 /*
  * Parse ADDRESS and connect (5 s at most), or listen and return the listening descriptor; negative
  * errno with a sentence in error. A socket file that nobody listens on any more is replaced.
  */
 int pl_address_connect(const char *address, char *error, size_t cap);
 int pl_address_listen(const char *address, char *error, size_t cap);
+/* Whether it is an address of shared memory, and the largest message there, in bytes. */
+bool pl_is_spsc(const char *address);
+extern const uint32_t pl_spsc_message_max;
 /* Only parse: 0, or -EINVAL with a sentence. `listening`: fd:N is no address then. */
 int pl_address_check(const char *address, bool listening, char *error, size_t cap);
 /*

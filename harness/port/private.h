@@ -23,15 +23,28 @@ int64_t pl_deadline_after(int timeout_ms, bool waited);
 int pl_port_fail(struct pl_port *port, int err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* --- looking before sleeping --- */
+
+/* `sleeps_badly`: only a clock would wake this end, so that it looks with one processor, too. */
+void pl_spin_init(struct pl_spin *spin, bool sleeps_badly);
+/* A wait begins: is it to be looked for? */
+bool pl_spin_begin(struct pl_spin *spin);
+/* Let a moment pass; false where the time for looking is over. `cheap`: a look is no system call.
+ */
+bool pl_spin_on(struct pl_spin *spin, bool cheap);
+/* A message came: remember how long it took. */
+void pl_spin_learn(struct pl_spin *spin);
+
 /* --- one step of a channel --- */
 
 /*
  * Take the next message where there is one: its size, 0 where none is there, or a negative errno.
- * `wait` waits for it a few milliseconds, as cheaply as a blocking read does.
+ * It is looked for a little while first, or waited for some milliseconds, where `wait` says so.
  */
+enum pl_wait { PL_WAIT_NOT, PL_WAIT_LOOK, PL_WAIT_SLICE };
 int pl_chan_try(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
-                size_t max_size, bool wait);
-/* How long `wait` waits at most; only a longer time limit may use it. */
+                size_t max_size, enum pl_wait wait);
+/* How long PL_WAIT_SLICE waits at most; only a longer time limit may use it. */
 #define PL_CHAN_SLICE_MS 4
 /*
  * Send what can be sent of a message from *done on: 1 whole, 0 not yet, or a negative errno.
@@ -116,6 +129,12 @@ void pl_link_init(struct pl_link *link, struct pl_port *port,
                   const struct pl_port_options *options);
 /* Take a connected descriptor. 0 or a negative errno with port->error. */
 int pl_link_open(struct pl_link *link, int fd);
+/*
+ * The same over shared memory: meet the other end, as pl_spsc_meet. `wake` is a connected wakeup
+ * socket, which is taken, or -1: as the address says.
+ */
+struct pl_spsc_host;
+int pl_link_meet(struct pl_link *link, struct pl_spsc_host *host, int timeout_ms, int wake);
 int pl_link_send(struct pl_link *link, const void *msg, size_t size);
 int pl_link_receive(struct pl_link *link, void *buf, size_t cap, int timeout_ms);
 /*
@@ -157,6 +176,14 @@ void pl_control_free(struct pl_control *control);
 /* A sealed memfd of port->mem_size bytes, mapped at port->mem. The descriptor, or a negative errno.
  */
 int pl_memory_create(struct pl_port *port);
+/*
+ * Map the file that the options name at port->mem. The descriptor, or a negative errno with one
+ * sentence in error.
+ */
+int pl_memory_use(struct pl_port *port, const struct pl_port_options *options, char *error,
+                  size_t cap);
+/* Unmap and close either. */
+void pl_memory_free(struct pl_port *port, int fd);
 /* All bytes 0 again. */
 void pl_memory_clear(struct pl_port *port, int fd);
 /* The environment with `extra` ("NAME=value", NULL-ended) in place of its own; freed with free().

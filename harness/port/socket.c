@@ -7,7 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "port/memory.h"
 #include "port/private.h"
+#include "port/spsc.h"
 
 #define START_TIMEOUT_MS 5000
 #define RETRY_MS         20
@@ -20,6 +22,8 @@ struct socket_port {
     bool listens,
         inherited; /* inherited: fd:N, which is one connection for the port's whole life */
     int listener;
+    struct pl_spsc_host *spsc; /* shared memory in place of a socket's messages; NULL: none */
+    int mem_fd;                /* of the file that both ends map; -1: none */
     int start_timeout_ms;
     bool connected_before;
     struct pl_end end;
@@ -32,6 +36,15 @@ static struct socket_port *socket_of(struct pl_port *port)
 
 /* --- starting --- */
 
+/* Connect once: 0 or a negative errno with port.error. */
+static int dial_once(struct socket_port *x)
+{
+    if (x->spsc)
+        return pl_link_meet(&x->link, x->spsc, x->start_timeout_ms, -1);
+    int fd = pl_address_reach(x->address, x->start_timeout_ms, x->port.error, sizeof x->port.error);
+    return fd < 0 ? fd : pl_link_open(&x->link, fd);
+}
+
 /*
  * Connect. An IUT that served a connection before may be about to come back: only then is a refusal
  * tried again.
@@ -40,15 +53,10 @@ static int dial(struct socket_port *x)
 {
     int64_t deadline = pl_clock_ms() + x->start_timeout_ms;
     for (;;) {
-        char error[sizeof x->port.error];
-        int fd = pl_address_reach(x->address, x->start_timeout_ms, error, sizeof error);
-        if (fd >= 0)
-            return fd;
-        bool absent = fd == -ECONNREFUSED || fd == -ENOENT;
-        if (!absent || !x->connected_before || pl_left_ms(deadline) == 0) {
-            snprintf(x->port.error, sizeof x->port.error, "%s", error);
-            return fd;
-        }
+        int r = dial_once(x);
+        bool absent = r == -ECONNREFUSED || r == -ENOENT;
+        if (!absent || !x->connected_before || pl_left_ms(deadline) == 0)
+            return r;
         nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
     }
 }
@@ -65,7 +73,7 @@ static int await(struct socket_port *x)
                                 x->start_timeout_ms);
         int fd = ready > 0 ? accept4(x->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
         if (fd >= 0)
-            return fd;
+            return pl_link_open(&x->link, fd);
         if (ready > 0 && errno != EINTR && errno != EAGAIN && errno != ECONNABORTED)
             return pl_port_fail(&x->port, -errno, "cannot accept a connection: %s",
                                 strerror(errno));
@@ -89,11 +97,13 @@ static int socket_start(struct pl_port *port, const struct pl_bus_params *bus)
                             "the other end closed the inherited connection, which cannot be made "
                             "again");
     }
-    int fd = x->listens ? await(x) : dial(x);
-    if (fd < 0)
-        return fd;
-    r = pl_link_open(&x->link, fd);
-    x->connected_before = r == 0;
+    if (x->mem_fd >= 0)
+        pl_memory_clear(port, x->mem_fd);
+    if (!x->listens)
+        r = dial(x);
+    else
+        r = x->spsc ? pl_link_meet(&x->link, x->spsc, x->start_timeout_ms, -1) : await(x);
+    x->connected_before = x->connected_before || r == 0;
     return r;
 }
 
@@ -105,6 +115,7 @@ static int socket_stop(struct pl_port *port, struct pl_end *end)
     if (x->link.chan.fd >= 0) {
         bool gone = pl_chan_hung_up(&x->link.chan);
         x->end = (struct pl_end){.how = gone ? PL_END_CLOSED : PL_END_RUNNING, .by_itself = gone};
+        pl_spsc_part(&x->link.chan);
         if (!x->inherited)
             pl_link_close(&x->link);
     }
@@ -126,6 +137,8 @@ static void socket_close(struct pl_port *port)
             address.kind != PL_ADDRESS_TCP)
             unlink(address.host);
     }
+    pl_spsc_close(x->spsc);
+    pl_memory_free(port, x->mem_fd);
     pl_control_free(&x->control);
     free(x->address);
     free(x);
@@ -140,6 +153,8 @@ static int socket_send(struct pl_port *port, const void *msg, size_t size)
 
 static int socket_receive(struct pl_port *port, void *buf, size_t cap, int timeout_ms)
 {
+    if (port->mem && pl_guard_lost(port->mem))
+        return pl_port_fail(port, -EPROTO, "the memory's file was cut short");
     return pl_link_receive(&socket_of(port)->link, buf, cap, timeout_ms);
 }
 
@@ -160,6 +175,11 @@ static int claim(struct socket_port *x, char *error, size_t cap)
 {
     struct pl_address address;
     int r = pl_address_check(x->address, x->listens, error, cap);
+    if (r == 0 && pl_is_spsc(x->address)) {
+        x->port.carrier_max = PL_SPSC_SLOT_SIZE;
+        x->spsc = pl_spsc_open(x->address, PL_SPSC_DRIVER, x->listens, &r, error, cap);
+        return r;
+    }
     if (r == 0)
         r = pl_address_parse(x->address, &address, error, cap);
     if (r < 0)
@@ -183,13 +203,15 @@ struct pl_port *pl_port_socket(const struct pl_port_options *options, char *erro
     x->port.has_control = options->control_commands != NULL;
     x->address = address;
     x->listens = options->listen != NULL;
-    x->listener = -1;
+    x->listener = x->mem_fd = -1;
     x->start_timeout_ms =
         options->accept_timeout_ms > 0 ? options->accept_timeout_ms : START_TIMEOUT_MS;
     pl_link_init(&x->link, &x->port, options);
     int r = pl_control_init(&x->control, options->control_commands, error, cap);
     if (r == 0)
         r = claim(x, error, cap);
+    if (r == 0 && options->mem_path)
+        x->mem_fd = r = pl_memory_use(&x->port, options, error, cap);
     if (r < 0) {
         socket_close(&x->port);
         return NULL;

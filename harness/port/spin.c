@@ -1,0 +1,83 @@
+/* Looking for a message a little while before sleeping, where that is the faster way to get it. */
+#include <sched.h>
+#include <time.h>
+
+#include "port/private.h"
+
+#define LOOK_NS INT64_C(80000)   /* how long to look: longer than waking a processor takes */
+#define NEAR_NS INT64_C(2000000) /* who waits longer than this was not waiting for an answer */
+#define PAUSES  16               /* looks between two looks at the clock */
+
+enum {
+    PROBE = 8,
+    KEEP = 500
+}; /* waits that try the other way, and waits that keep to the better one */
+
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* How many processors this thread may run on. */
+static int usable_processors(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+void pl_spin_init(struct pl_spin *spin, bool sleeps_badly)
+{
+    bool several = usable_processors() > 1;
+    *spin = (struct pl_spin){.several = several, .useful = several || sleeps_badly};
+}
+
+/*
+ * On an idle machine looking wins, because a processor that fell asleep has to be woken for each
+ * message; with other busy processes around sleeping wins, because the kernel lets a sleeper in
+ * first, on the processor that the other end is about to leave. Which it is shows only by trying
+ * both.
+ */
+static void next_phase(struct pl_spin *spin)
+{
+    spin->probes = !spin->probes;
+    spin->left = spin->probes ? PROBE : KEEP;
+    spin->looks = spin->probes ? !spin->looks : spin->cost_ns[true] <= spin->cost_ns[false];
+}
+
+bool pl_spin_begin(struct pl_spin *spin)
+{
+    if (!spin->useful)
+        return false;
+    if (spin->left-- == 0)
+        next_phase(spin);
+    spin->began_ns = clock_ns();
+    spin->turns = 0;
+    return spin->looks;
+}
+
+bool pl_spin_on(struct pl_spin *spin, bool cheap)
+{
+    if (!spin->several) {
+        sched_yield();
+    } else if (cheap) {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#endif
+        if (++spin->turns % PAUSES != 0)
+            return true;
+    }
+    return clock_ns() - spin->began_ns < LOOK_NS;
+}
+
+void pl_spin_learn(struct pl_spin *spin)
+{
+    if (!spin->began_ns)
+        return;
+    int64_t waited = clock_ns() - spin->began_ns, *cost = &spin->cost_ns[spin->looks];
+    if (waited < NEAR_NS)
+        *cost = *cost ? *cost + (waited - *cost) / 4 : waited;
+    spin->began_ns = 0;
+}
