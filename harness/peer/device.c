@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "peer/device_private.h"
+#include "peer/io.h"
 
 static void device_close(void *self)
 {
@@ -14,6 +14,8 @@ static void device_close(void *self)
     pl_outbox_free(&peer->out);
     pl_outbox_free(&peer->held);
     pl_outbox_free(&peer->deferred);
+    for (size_t i = 0; i < PL_DEVICE_MAX; i++)
+        pl_io_forget(&peer->devices[i]);
     free(peer);
 }
 
@@ -28,6 +30,7 @@ static void *device_open(const void *config, const struct pl_endpoint_env *env)
         free(peer);
         return NULL;
     }
+    peer->polls = pl_device_opt(peer, "io_poll") != 0;
     peer->accept_long = pl_device_opt(peer, "accept_long") != 0;
     pl_device_populate(peer);
     return peer;
@@ -103,6 +106,8 @@ static uint64_t device_next_ms(void *self)
         const struct pl_device *dev = &peer->devices[i];
         if (dev->attached && dev->v.resetting && dev->reset_at < next)
             next = dev->reset_at;
+        uint64_t at = dev->attached ? pl_io_next_ms(peer, dev) : UINT64_MAX;
+        next = at < next ? at : next;
     }
     return next;
 }
@@ -114,6 +119,8 @@ static void device_advance(void *self, uint64_t now_ms)
     peer->now = now_ms;
     for (size_t i = 0; i < PL_DEVICE_MAX; i++) {
         struct pl_device *dev = &peer->devices[i];
+        if (dev->attached)
+            pl_io_advance(peer, dev);
         if (!dev->attached || !dev->v.resetting || dev->reset_at > now_ms)
             continue;
         dev->reset_at = UINT64_MAX;

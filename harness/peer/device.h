@@ -16,6 +16,7 @@ struct pl_device_config {
     const char *mutant;         /* id of a mutant; NULL: the faithful device */
     const char *const *options; /* "NAME=VALUE" of the model's options, NULL ends */
     uint64_t seed;              /* of uuid and whatever else is drawn */
+    const char *file;           /* what a block device's sectors are kept in; NULL: memory */
 };
 
 /* A reference device with one rule broken. */

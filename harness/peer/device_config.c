@@ -1,6 +1,7 @@
 /* What a reference device is opened with: draft, type, mutant and options, looked up and checked.
  */
 #include <errno.h>
+#include <linux/virtio_blk.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,8 @@ static int check_ranges(const struct pl_device_peer *peer, char *error, size_t c
         {"feature_blocks", 0, PL_DEVICE_MAX_BLOCKS},
         {"admin_vqs", 0, PL_DEVICE_MAX_QUEUES - 8},
         {"config_size", 0, PL_DEVICE_MAX_CONFIG},
+        {"queue_size", 0, PL_C_QUEUE_SIZE_MAX},
+        {"io_delay", 0, UINT32_MAX},
         {"number_first", 0, UINT16_MAX},
         {"number_step", 0, UINT16_MAX / PL_DEVICE_MAX},
     };
@@ -128,6 +131,22 @@ static int check_ranges(const struct pl_device_peer *peer, char *error, size_t c
     return 0;
 }
 
+/* A block device's file must be there, and its size is the capacity. */
+static int check_file(struct pl_device_peer *peer, char *error, size_t cap)
+{
+    bool read_only = pl_device_opt(peer, "features_add") >> VIRTIO_BLK_F_RO & 1;
+    if (!peer->file)
+        return 0;
+    if (strcmp(peer->type->name, "block") != 0)
+        return complain(error, cap, "file", peer->file, "is for a block device only");
+    int64_t size = pl_disk_file_size(peer->file, read_only);
+    if (size < 0)
+        return complain(error, cap, "file", peer->file,
+                        size == -EINVAL ? "is no regular file" : strerror((int)-size));
+    peer->file_sectors = (uint64_t)size / PL_SECTOR;
+    return 0;
+}
+
 int pl_device_configure(struct pl_device_peer *peer, const struct pl_device_config *config,
                         char *error, size_t cap)
 {
@@ -141,6 +160,7 @@ int pl_device_configure(struct pl_device_peer *peer, const struct pl_device_conf
     for (size_t i = 0; i < peer->model->n_options; i++)
         peer->opt[i] = peer->model->options[i].value;
     peer->seed = config->seed;
+    peer->file = config->file;
     int err = set_type(peer, "block", error, cap);
     if (!err && config->mutant)
         err = set_mutant(peer, config->mutant, error, cap);
@@ -148,7 +168,9 @@ int pl_device_configure(struct pl_device_peer *peer, const struct pl_device_conf
         err = set_type(peer, config->type, error, cap);
     if (!err)
         err = set_options(peer, config->options, error, cap);
-    return err ? err : check_ranges(peer, error, cap);
+    if (!err)
+        err = check_ranges(peer, error, cap);
+    return err ? err : check_file(peer, error, cap);
 }
 
 int pl_device_config_check(const struct pl_device_config *config, char *error, size_t cap)

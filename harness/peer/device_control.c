@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "peer/device_private.h"
+#include "peer/io.h"
 
 #define MAX_WORDS 4
 
@@ -109,6 +109,7 @@ static const char *device_request(struct pl_device_peer *peer, struct pl_device 
     }
     if (n == 2 && strcmp(words[0], "detach") == 0) {
         dev->attached = false;
+        pl_io_drop(dev);
         pl_device_run(peer, dev, PL_ON_DETACHED, &none);
         return "ok";
     }

@@ -83,6 +83,11 @@ bool pl_fn_selected(const struct pl_step *c, uint64_t bit)
     return bit < 32 * PL_DEVICE_MAX_BLOCKS && (c->dev->selected[bit / 32] >> (bit % 32) & 1u);
 }
 
+bool pl_fn_offered(const struct pl_step *c, uint64_t bit)
+{
+    return bit < 32 * PL_DEVICE_MAX_BLOCKS && (c->dev->offered[bit / 32] >> (bit % 32) & 1u);
+}
+
 bool pl_fn_power_of_two(const struct pl_step *c, uint64_t value)
 {
     (void)c;

@@ -8,6 +8,8 @@
 
 #include "peer/device.h"
 #include "peer/device_outbox.h"
+#include "peer/io_store.h"
+#include "ring/ring.h"
 #include "wire/wire.h"
 
 #define PL_DEVICE_MAX         8u    /* devices of one endpoint */
@@ -30,6 +32,20 @@ enum pl_device_event {
     PL_ON_UNSUPPORTED,    /* an unknown msg_id */
     PL_ON_UNEXPECTED,     /* a response, or a message that is not the driver side's to start */
     PL_ON_NO_DEVICE,      /* a transport message for a device number that is not there */
+    PL_ON_QUEUE_STOP,     /* a queue does I/O: must it stop, before the response goes out? */
+    PL_ON_QUEUE_START,    /* a queue does none: may it, now that the response is out? */
+    PL_ON_QUEUE_FAULT,    /* the driver's side of a ring is not as it must be */
+    PL_ON_CHAIN,          /* a chain was taken from the available ring */
+    PL_ON_BLOCK,          /* its work is due, by type: a block request */
+    PL_ON_ENTROPY,        /* a buffer for random bytes */
+    PL_ON_CONSOLE_OUT,    /* characters from the driver */
+    PL_ON_CONSOLE_IN,     /* a buffer for characters, and some are there */
+    PL_ON_NET_OUT,        /* a packet from the driver */
+    PL_ON_NET_IN,         /* buffers enough for a packet that is there */
+    PL_ON_NET_CONTROL,    /* a command for the network device */
+    PL_ON_SERVED,         /* a chain's work is done */
+    PL_ON_FLUSH,          /* chains that were used are to be seen */
+    PL_ON_NOTIFY,         /* they are: is the driver told? */
     PL_ON_COUNT
 };
 
@@ -53,8 +69,23 @@ struct pl_device_type {
 };
 
 struct pl_device_queue {
-    uint64_t available, max_size;
+    uint64_t index, available, max_size;
     uint64_t enabled, size, desc_addr, driver_addr, device_addr;
+    uint64_t live;             /* does I/O, or would if its ring were sound */
+    struct pl_device_work *io; /* owned; NULL: no ring */
+};
+
+/* What is known of the chain at hand: the facts that transitions look at. */
+struct pl_device_io {
+    uint64_t id, entries, readable, writable, written;
+    uint64_t served;                       /* chains that its queue used before */
+    uint64_t readable_addr, writable_addr; /* of the first such buffer; 0: none */
+    uint64_t writable_len, writable_end;   /* of the first; behind the last */
+    uint64_t type, sector, bytes, flags;   /* of a block request */
+    uint64_t segments, largest, in_range;  /* of its discard segments */
+    uint64_t failed;                       /* the store could not do it */
+    uint64_t packet, buffers;              /* of a packet on its way in */
+    uint64_t due;                          /* the driver wants to be told */
 };
 
 /* The device variables that effects assign. */
@@ -82,6 +113,9 @@ struct pl_device {
     uint8_t config[PL_DEVICE_MAX_CONFIG];
     uint8_t config_first[PL_DEVICE_MAX_CONFIG]; /* what a reset returns to */
     struct pl_device_queue queues[PL_DEVICE_MAX_QUEUES];
+    struct pl_device_work *orphans; /* owned: what mutants leave going behind a reset */
+    struct pl_disk *disk;           /* owned; NULL: not touched yet */
+    struct pl_pipe pipe;            /* what loops back: characters, or packets */
 };
 
 struct pl_device_model;
@@ -108,6 +142,15 @@ struct pl_device_peer {
     uint8_t pending[PL_DEVICE_MAX_CONFIG]; /* bytes of a configuration change of the device's own */
     uint8_t scratch[PL_MSG_MAX + 1];       /* the array of a reply */
     uint8_t message[PL_MSG_MAX + 1];       /* a message being sent */
+    unsigned depth;                        /* events within events */
+    bool polls;                            /* looks at rings without being told */
+    const char *file;                      /* what block devices stand on; NULL: memory */
+    uint64_t file_sectors;                 /* its size */
+    struct pl_device_io io;                /* the chain at hand */
+    struct pl_device_work *work;           /* its queue's work; NULL: there is none */
+    struct pl_ring_chain chain;            /* its buffers */
+    uint8_t frame[PL_PIPE_ITEM_MAX + 16];  /* a packet with its header, or a piece of data */
+    size_t frame_len;
 };
 
 /* One event being handled. Pointers are never NULL. */
@@ -189,6 +232,9 @@ uint64_t pl_device_draw(struct pl_device_peer *peer);
 /* Run one event for a device (or &peer->nobody); sends the reply, if any. 0 or a negative errno. */
 int pl_device_run(struct pl_device_peer *peer, struct pl_device *dev, int on,
                   const struct pl_msg *req);
+/* Run one event for a queue at work. */
+void pl_device_run_queue(struct pl_device_peer *peer, struct pl_device *dev,
+                         struct pl_device_queue *queue, int on);
 /* Send a message as it is put together, bent where a mutant bends. */
 int pl_device_send(struct pl_step *c, const struct pl_msg *m);
 /* Send bytes, bent where a mutant bends. */
@@ -210,6 +256,9 @@ bool pl_fn_config_differs(const struct pl_step *c, uint64_t offset);
 bool pl_fn_restored_differs(const struct pl_step *c);
 bool pl_fn_selection_offered(const struct pl_step *c);
 bool pl_fn_selection_offered_stored(const struct pl_step *c);
+bool pl_fn_in_capacity(const struct pl_step *c, uint64_t sector, uint64_t bytes);
+uint64_t pl_fn_net_header(const struct pl_step *c);
+bool pl_fn_offered(const struct pl_step *c, uint64_t bit);
 bool pl_fn_selected(const struct pl_step *c, uint64_t bit);
 bool pl_fn_power_of_two(const struct pl_step *c, uint64_t value);
 uint64_t pl_fn_swap32(const struct pl_step *c, uint64_t value);
@@ -255,5 +304,35 @@ void pl_act_use_queue(struct pl_step *c, uint64_t index);
 void pl_act_remember(struct pl_step *c, uint64_t value);
 void pl_act_fill_config(struct pl_step *c, uint64_t offset, uint64_t length, uint64_t value);
 void pl_act_late_response(struct pl_step *c, uint64_t token);
+
+/* --- the same for virtqueues at work: io_act.c, io_block.c, io_console.c, io_net.c --- */
+void pl_act_io_start(struct pl_step *c, uint64_t packed, uint64_t indirect, uint64_t event_idx,
+                     uint64_t in_order);
+void pl_act_io_look(struct pl_step *c);
+void pl_act_io_finish(struct pl_step *c);
+void pl_act_io_stop(struct pl_step *c);
+void pl_act_io_pause(struct pl_step *c);
+void pl_act_io_linger(struct pl_step *c, uint64_t how);
+void pl_act_io_wait(struct pl_step *c, uint64_t ms);
+void pl_act_io_lose(struct pl_step *c);
+void pl_act_io_use(struct pl_step *c, uint64_t id, uint64_t entries, uint64_t written);
+void pl_act_io_use_bent(struct pl_step *c, uint64_t id, uint64_t entries, uint64_t written,
+                        uint64_t flip_wrap, uint64_t hide);
+void pl_act_io_flush(struct pl_step *c);
+void pl_act_io_status(struct pl_step *c, uint64_t status);
+void pl_act_io_answer(struct pl_step *c, uint64_t status);
+void pl_act_io_fill(struct pl_step *c, uint64_t from, uint64_t to, uint64_t value);
+void pl_act_io_random(struct pl_step *c, uint64_t bytes);
+void pl_act_poke(struct pl_step *c, uint64_t addr, uint64_t bytes, uint64_t value);
+void pl_act_disk_read(struct pl_step *c, uint64_t sector, uint64_t bytes);
+void pl_act_disk_write(struct pl_step *c, uint64_t sector, uint64_t bytes);
+void pl_act_disk_zero(struct pl_step *c);
+void pl_act_disk_flush(struct pl_step *c);
+void pl_act_disk_id(struct pl_step *c, uint64_t bytes);
+void pl_act_console_put(struct pl_step *c, uint64_t bytes);
+void pl_act_console_get(struct pl_step *c, uint64_t bytes);
+void pl_act_net_put(struct pl_step *c, uint64_t header);
+void pl_act_net_header(struct pl_step *c, uint64_t header, uint64_t buffers);
+void pl_act_fail(struct pl_step *c); /* the device runs into an error it cannot recover from */
 
 #endif

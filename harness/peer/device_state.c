@@ -1,7 +1,7 @@
 /* Devices coming into being: numbers, identity, features, queues and configuration space. */
 #include <string.h>
 
-#include "peer/device_private.h"
+#include "peer/io.h"
 
 /* A number from the seed (splitmix64): the same seed gives the same numbers. */
 uint64_t pl_device_draw(struct pl_device_peer *peer)
@@ -46,12 +46,15 @@ static void init_queues(struct pl_device_peer *peer, struct pl_device *dev)
 {
     const struct pl_device_type *type = peer->type;
     uint64_t admin = pl_device_opt(peer, "admin_vqs");
+    uint64_t size = pl_device_opt(peer, "queue_size");
     for (uint32_t i = 0; i < type->n_queues; i++)
-        dev->queues[i].max_size = type->queues[i];
+        dev->queues[i].max_size = size && type->queues[i] ? size : type->queues[i];
     for (uint64_t i = 0; i < admin; i++)
         dev->queues[type->n_queues + i].max_size = 32;
-    for (uint32_t i = 0; i < PL_DEVICE_MAX_QUEUES; i++)
+    for (uint32_t i = 0; i < PL_DEVICE_MAX_QUEUES; i++) {
+        dev->queues[i].index = i;
         dev->queues[i].available = dev->queues[i].max_size != 0;
+    }
     dev->max_virtqueues = type->n_queues + admin;
     dev->admin_vq_count = admin;
     dev->admin_vq_start = admin ? type->n_queues : 0;
@@ -64,6 +67,8 @@ static void init_config(struct pl_device_peer *peer, struct pl_device *dev,
     dev->config_size = peer->type->config_size > more ? peer->type->config_size : more;
     if (peer->type->config_size)
         memcpy(dev->config, peer->type->config, peer->type->config_size);
+    if (peer->file)
+        pl_block_capacity(dev, peer->file_sectors);
     memcpy(dev->config_first, dev->config, sizeof(dev->config));
     dev->writable_first = peer->type->writable_first;
     dev->writable_last = peer->type->writable_last;
@@ -88,6 +93,7 @@ static void init_shm(struct pl_device_peer *peer, struct pl_device *dev,
 void pl_device_init(struct pl_device_peer *peer, struct pl_device *dev, uint64_t number)
 {
     const struct pl_device_facts *facts = facts_of(peer);
+    pl_io_forget(dev);
     memset(dev, 0, sizeof(*dev));
     dev->attached = true;
     dev->number = number;

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "peer/device_private.h"
+#include "peer/io.h"
 
 int pl_device_send_bytes(struct pl_step *c, const uint8_t *bytes, size_t size)
 {
@@ -37,9 +37,10 @@ static bool has_field(const struct pl_msg *m, enum pl_field field)
 /* The queue that a message names; one that is not available where there is none. */
 static struct pl_device_queue *queue_of(struct pl_step *c)
 {
-    if (!c->dev->attached || !has_field(c->req, PL_F_index))
+    bool avail = has_field(c->req, PL_F_vq_index);
+    if (!c->dev->attached || (!avail && !has_field(c->req, PL_F_index)))
         return &c->no_queue;
-    uint64_t index = c->req->f[PL_F_index];
+    uint64_t index = c->req->f[avail ? PL_F_vq_index : PL_F_index];
     return index < c->dev->max_virtqueues && index < PL_DEVICE_MAX_QUEUES ? &c->dev->queues[index]
                                                                           : &c->no_queue;
 }
@@ -74,20 +75,45 @@ static void run_reset(struct pl_step *c)
     }
 }
 
+void pl_device_run_queue(struct pl_device_peer *peer, struct pl_device *dev,
+                         struct pl_device_queue *queue, int on)
+{
+    static const struct pl_msg none;
+    struct pl_step c = {.peer = peer, .dev = dev, .queue = queue, .req = &none, .old = dev->v};
+    peer->depth++;
+    run_list(&c, on);
+    peer->depth--;
+}
+
+static int send_reply(struct pl_step *c)
+{
+    const struct pl_msg *req = c->req;
+    if (!c->replies || !req->def || !req->def->response)
+        return 0;
+    c->reply.kind = req->kind;
+    c->reply.response = true;
+    c->reply.dev_num = req->bus ? 0 : req->dev_num;
+    c->reply.token = req->token;
+    return pl_device_send(c, &c->reply);
+}
+
 int pl_device_run(struct pl_device_peer *peer, struct pl_device *dev, int on,
                   const struct pl_msg *req)
 {
     struct pl_step c = {.peer = peer, .dev = dev, .req = req, .old = dev->v};
+    bool outermost = peer->depth++ == 0;
     c.queue = queue_of(&c);
     if (on == PL_ON_RESET)
         run_reset(&c);
     else
         run_list(&c, on);
-    if (!c.replies || !req->def || !req->def->response)
-        return 0;
-    c.reply.kind = req->kind;
-    c.reply.response = true;
-    c.reply.dev_num = req->bus ? 0 : req->dev_num;
-    c.reply.token = req->token;
-    return pl_device_send(&c, &c.reply);
+    if (outermost)
+        pl_io_stop_due(&c);
+    int err = send_reply(&c);
+    if (outermost) {
+        pl_io_start_due(&c);
+        pl_io_stop_due(&c); /* what was found there may be an error */
+    }
+    peer->depth--;
+    return err;
 }

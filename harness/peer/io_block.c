@@ -1,0 +1,146 @@
+/* The block device: what a request says, and the disk beneath it. */
+#include <linux/virtio_blk.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "peer/io.h"
+
+static uint64_t little(const void *bytes, size_t n)
+{
+    const uint8_t *p = bytes;
+    uint64_t value = 0;
+    for (size_t i = n; i > 0; i--)
+        value = value << 8 | p[i - 1];
+    return value;
+}
+
+#define LITTLE(field) little(&(field), sizeof(field))
+
+static uint64_t capacity(const struct pl_device *dev)
+{
+    return little(dev->config + offsetof(struct virtio_blk_config, capacity), sizeof(uint64_t));
+}
+
+void pl_block_capacity(struct pl_device *dev, uint64_t sectors)
+{
+    uint8_t *p = dev->config + offsetof(struct virtio_blk_config, capacity);
+    for (size_t i = 0; i < sizeof(sectors); i++)
+        p[i] = (uint8_t)(sectors >> (8 * i));
+}
+
+bool pl_fn_in_capacity(const struct pl_step *c, uint64_t sector, uint64_t bytes)
+{
+    uint64_t sectors = capacity(c->dev), wanted = bytes / PL_SECTOR + (bytes % PL_SECTOR != 0);
+    return sector <= sectors && wanted <= sectors - sector;
+}
+
+/* The segments of a discard or write-zeroes request, one after the other. */
+static bool segment(struct pl_device_peer *peer, uint64_t i, uint64_t *sector, uint64_t *count,
+                    uint64_t *flags)
+{
+    struct virtio_blk_discard_write_zeroes raw;
+    uint64_t at = sizeof(struct virtio_blk_outhdr) + i * sizeof(raw);
+    if (at + sizeof(raw) > peer->io.readable ||
+        pl_io_get(peer, at, &raw, sizeof(raw)) < sizeof(raw))
+        return false;
+    *sector = LITTLE(raw.sector);
+    *count = LITTLE(raw.num_sectors);
+    *flags = LITTLE(raw.flags);
+    return true;
+}
+
+static void parse_segments(struct pl_device_peer *peer, const struct pl_device *dev)
+{
+    struct pl_device_io *io = &peer->io;
+    uint64_t sector, count, flags, sectors = capacity(dev);
+    io->segments = io->bytes / sizeof(struct virtio_blk_discard_write_zeroes);
+    io->in_range = io->bytes % sizeof(struct virtio_blk_discard_write_zeroes) == 0;
+    for (uint64_t i = 0; segment(peer, i, &sector, &count, &flags); i++) {
+        io->flags |= flags;
+        io->largest = count > io->largest ? count : io->largest;
+        if (sector > sectors || count > sectors - sector)
+            io->in_range = 0;
+    }
+}
+
+void pl_block_parse(struct pl_device_peer *peer, struct pl_device *dev)
+{
+    struct pl_device_io *io = &peer->io;
+    struct virtio_blk_outhdr header;
+    if (io->readable < sizeof(header) || pl_io_get(peer, 0, &header, sizeof(header)) == 0)
+        return;
+    io->type = LITTLE(header.type);
+    io->sector = LITTLE(header.sector);
+    io->bytes = io->readable - sizeof(header);
+    if (io->type == VIRTIO_BLK_T_IN)
+        io->bytes = io->writable > 0 ? io->writable - 1 : 0;
+    if (io->type == VIRTIO_BLK_T_DISCARD || io->type == VIRTIO_BLK_T_WRITE_ZEROES)
+        parse_segments(peer, dev);
+}
+
+/* The disk, opened where it is first needed. */
+static struct pl_disk *disk_of(struct pl_step *c)
+{
+    if (!c->dev->disk)
+        c->dev->disk = pl_disk_open(c->peer->file, pl_fn_offered(c, VIRTIO_BLK_F_RO));
+    return c->dev->disk;
+}
+
+static void note(struct pl_step *c, int err)
+{
+    c->peer->io.failed |= err < 0;
+}
+
+void pl_act_disk_read(struct pl_step *c, uint64_t sector, uint64_t bytes)
+{
+    struct pl_disk *disk = disk_of(c);
+    uint8_t *piece = c->peer->frame;
+    note(c, disk ? 0 : -1);
+    for (uint64_t at = 0; disk && at < bytes;) {
+        size_t n = bytes - at < PL_PIPE_ITEM_MAX ? (size_t)(bytes - at) : PL_PIPE_ITEM_MAX;
+        note(c, pl_disk_read(disk, sector * PL_SECTOR + at, piece, n));
+        if (pl_io_put(c->peer, at, piece, n) < n)
+            return;
+        at += n;
+    }
+}
+
+void pl_act_disk_write(struct pl_step *c, uint64_t sector, uint64_t bytes)
+{
+    struct pl_disk *disk = disk_of(c);
+    uint8_t *piece = c->peer->frame;
+    note(c, disk ? 0 : -1);
+    for (uint64_t at = 0; disk && at < bytes;) {
+        size_t n = bytes - at < PL_PIPE_ITEM_MAX ? (size_t)(bytes - at) : PL_PIPE_ITEM_MAX;
+        if (pl_io_get(c->peer, sizeof(struct virtio_blk_outhdr) + at, piece, n) < n)
+            return;
+        note(c, pl_disk_write(disk, sector * PL_SECTOR + at, piece, n));
+        at += n;
+    }
+}
+
+/* Clear all segments of the request. */
+void pl_act_disk_zero(struct pl_step *c)
+{
+    struct pl_disk *disk = disk_of(c);
+    uint64_t sector, count, flags;
+    note(c, disk ? 0 : -1);
+    for (uint64_t i = 0; disk && segment(c->peer, i, &sector, &count, &flags); i++)
+        note(c, pl_disk_zero(disk, sector * PL_SECTOR, count * PL_SECTOR));
+}
+
+void pl_act_disk_flush(struct pl_step *c)
+{
+    struct pl_disk *disk = disk_of(c);
+    note(c, disk ? pl_disk_flush(disk) : -1);
+}
+
+/* The identity, filled up with zeros. */
+void pl_act_disk_id(struct pl_step *c, uint64_t bytes)
+{
+    static const char id[VIRTIO_BLK_ID_BYTES] = "plumbline-disk";
+    uint64_t room = c->peer->io.writable > 0 ? c->peer->io.writable - 1 : 0;
+    uint64_t n = bytes < sizeof(id) ? bytes : sizeof(id);
+    pl_io_put(c->peer, 0, id, (size_t)(n < room ? n : room));
+    pl_io_fill(c->peer, n, room, 0);
+}

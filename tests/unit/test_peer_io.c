@@ -1,0 +1,990 @@
+/* The reference device's data path, driven in this process through the driver end of a ring: every
+ * type, split and packed, with delays, resets and hostile rings. */
+#include <check.h>
+#include <endian.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_net.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "peer/device.h"
+#include "ring/ring.h"
+#include "wire/wire.h"
+
+#define BASE     UINT64_C(0x100000000)
+#define MEMORY   ((size_t)8 << 20)
+#define RING_AT  UINT64_C(0x10000)  /* of queue 0; each other RING_GAP on */
+#define RING_GAP UINT64_C(0x100000) /* room for the largest ring */
+#define DATA_AT  UINT64_C(0x400000)
+#define BIT(n)   (UINT64_C(1) << (n))
+#define PLAIN    (BIT(PL_C_F_VERSION_1) | BIT(PL_C_F_RING_RESET))
+#define RUNNING                                                                                    \
+    (PL_C_STATUS_ACKNOWLEDGE | PL_C_STATUS_DRIVER | PL_C_STATUS_FEATURES_OK | PL_C_STATUS_DRIVER_OK)
+
+/* A device with its driver's rings, and what came from it. */
+struct rig {
+    const struct pl_spec *spec;
+    void *self;
+    uint8_t *memory;
+    uint64_t features, now, data;
+    uint16_t token, size;
+    struct pl_driver_ring *ring[3];
+    unsigned used_events[3], config_events;
+    struct pl_msg m;
+    uint8_t in[PL_MSG_MAX + 1], out[PL_MSG_MAX + 1];
+};
+
+static struct rig rig;
+
+static struct pl_ring_memory shared(void)
+{
+    return (struct pl_ring_memory){.mem = rig.memory, .base = BASE, .size = MEMORY};
+}
+
+static void rig_open_file(const char *type, const char *const *options, const char *mutant,
+                          const char *file)
+{
+    const struct pl_device_config config = {
+        .type = type, .options = options, .mutant = mutant, .seed = 5, .file = file};
+    memset(&rig, 0, sizeof(rig));
+    rig.memory = calloc(1, MEMORY);
+    rig.spec = pl_spec_find("virtio-msg-r1");
+    rig.size = 16;
+    const struct pl_endpoint_env env = {.revision = 1,
+                                        .max_msg_size = 264,
+                                        .mem = rig.memory,
+                                        .mem_base = BASE,
+                                        .mem_size = MEMORY};
+    rig.self = pl_device_endpoint.open(&config, &env);
+    ck_assert_ptr_nonnull(rig.self);
+}
+
+static void rig_open(const char *type, const char *option)
+{
+    const char *const options[] = {option, NULL};
+    rig_open_file(type, options, NULL, NULL);
+}
+
+static void rig_close(void)
+{
+    for (size_t i = 0; i < 3; i++)
+        pl_driver_ring_free(rig.ring[i]);
+    pl_device_endpoint.close(rig.self);
+    free(rig.memory);
+}
+
+/* Take the next message, events being counted; false where there is none. */
+static bool next(void)
+{
+    int size = pl_device_endpoint.poll(rig.self, rig.in, sizeof(rig.in));
+    ck_assert_int_ge(size, 0);
+    if (size == 0)
+        return false;
+    pl_decode(rig.spec, rig.in, (size_t)size, &rig.m);
+    ck_assert_int_eq(rig.m.form, PL_FORM_OK);
+    rig.config_events += rig.m.kind == PL_EVENT_CONFIG;
+    if (rig.m.kind == PL_EVENT_USED) {
+        ck_assert_uint_lt(rig.m.f[PL_F_vq_index], 3);
+        rig.used_events[rig.m.f[PL_F_vq_index]]++;
+    }
+    return true;
+}
+
+static void drain(void)
+{
+    while (next())
+        ck_assert(!rig.m.response);
+}
+
+static void put(const struct pl_msg *m)
+{
+    ssize_t size = pl_encode(rig.spec, m, rig.out, sizeof(rig.out));
+    ck_assert_int_gt(size, 0);
+    ck_assert_int_eq(pl_device_endpoint.deliver(rig.self, rig.out, (size_t)size), 0);
+}
+
+/* Send a request and take its response, events before it being counted. */
+static void ask(const struct pl_msg *m)
+{
+    put(m);
+    do
+        ck_assert(next());
+    while (!rig.m.response);
+    ck_assert_int_eq(rig.m.kind, m->kind);
+    ck_assert_uint_eq(rig.m.token, m->token);
+}
+
+static struct pl_msg request(enum pl_kind kind)
+{
+    return (struct pl_msg){.kind = kind, .token = ++rig.token};
+}
+
+static uint64_t set_status(uint64_t status)
+{
+    struct pl_msg m = request(PL_SET_DEVICE_STATUS);
+    m.f[PL_F_status] = status;
+    ask(&m);
+    return rig.m.f[PL_F_status];
+}
+
+static uint64_t get_status(void)
+{
+    struct pl_msg m = request(PL_GET_DEVICE_STATUS);
+    ask(&m);
+    return rig.m.f[PL_F_status];
+}
+
+static void reset_queue(uint32_t index)
+{
+    struct pl_msg m = request(PL_RESET_VQUEUE);
+    m.f[PL_F_index] = index;
+    ask(&m);
+}
+
+static void advance(uint64_t ms)
+{
+    rig.now += ms;
+    pl_device_endpoint.advance(rig.self, rig.now);
+    drain();
+}
+
+static void negotiate(uint64_t features)
+{
+    uint8_t words[8];
+    rig.features = features;
+    set_status(PL_C_STATUS_ACKNOWLEDGE);
+    set_status(PL_C_STATUS_ACKNOWLEDGE | PL_C_STATUS_DRIVER);
+    for (unsigned i = 0; i < 8; i++)
+        words[i] = (uint8_t)(features >> (8 * i));
+    struct pl_msg m = request(PL_SET_DRIVER_FEATURES);
+    m.f[PL_F_num_blocks] = 2;
+    m.data = words;
+    m.data_len = sizeof(words);
+    ask(&m);
+    uint64_t wanted = RUNNING & ~(uint64_t)PL_C_STATUS_DRIVER_OK;
+    ck_assert_uint_eq(set_status(wanted), wanted);
+}
+
+/* Lay a ring out for a queue, and hand it over. */
+static void enable(uint32_t index)
+{
+    const struct pl_ring_memory memory = shared();
+    struct pl_ring_setup setup = {.packed = rig.features & BIT(PL_C_F_RING_PACKED),
+                                  .indirect = rig.features & BIT(PL_C_F_INDIRECT_DESC),
+                                  .event_idx = rig.features & BIT(PL_C_F_EVENT_IDX),
+                                  .in_order = rig.features & BIT(PL_C_F_IN_ORDER),
+                                  .size = rig.size};
+    int err;
+    ck_assert_int_eq(pl_ring_place(&setup, BASE + RING_AT + index * RING_GAP), 0);
+    pl_driver_ring_free(rig.ring[index]);
+    rig.ring[index] = pl_driver_ring_new(&memory, &setup, &err);
+    ck_assert_ptr_nonnull(rig.ring[index]);
+    struct pl_msg m = request(PL_SET_VQUEUE);
+    m.f[PL_F_index] = index;
+    m.f[PL_F_flags] = PL_C_SVQ_ENABLE;
+    m.f[PL_F_size] = setup.size;
+    m.f[PL_F_desc_addr] = setup.desc_addr;
+    m.f[PL_F_driver_addr] = setup.driver_addr;
+    m.f[PL_F_device_addr] = setup.device_addr;
+    ask(&m);
+}
+
+static void start(uint64_t features, unsigned queues)
+{
+    negotiate(features);
+    for (unsigned i = 0; i < queues; i++)
+        enable(i);
+    ck_assert_uint_eq(set_status(RUNNING), RUNNING);
+    drain();
+}
+
+/* Room for data in the shared memory: its bus address. */
+static uint64_t room(size_t bytes)
+{
+    uint64_t at = BASE + DATA_AT + rig.data;
+    rig.data += (bytes + 15) / 16 * 16;
+    ck_assert_uint_le(DATA_AT + rig.data, MEMORY);
+    return at;
+}
+
+static uint8_t *at(uint64_t addr)
+{
+    return rig.memory + (addr - BASE);
+}
+
+static void kick(uint32_t index)
+{
+    struct pl_msg m = {.kind = PL_EVENT_AVAIL};
+    m.f[PL_F_vq_index] = index;
+    put(&m);
+    drain();
+}
+
+static int add(uint32_t index, const struct pl_ring_buffer *buffers, size_t n)
+{
+    bool indirect = n > 1 && rig.features & BIT(PL_C_F_INDIRECT_DESC);
+    int id = pl_driver_ring_add(rig.ring[index], buffers, n, indirect ? room(16 * n) : 0);
+    ck_assert_int_ge(id, 0);
+    pl_driver_ring_publish(rig.ring[index]);
+    return id;
+}
+
+static void kick_if_due(uint32_t index)
+{
+    if (pl_driver_ring_kick_due(rig.ring[index]))
+        kick(index);
+}
+
+/* The next used chain must be this one, with so many bytes. */
+static void used(uint32_t index, int id, uint32_t written)
+{
+    struct pl_ring_used got;
+    enum pl_ring_fault fault;
+    int r = pl_driver_ring_poll(rig.ring[index], &got, &fault);
+    ck_assert_msg(r == 1, "poll: %d, %s", r, r < 0 ? pl_ring_fault_text(fault) : "nothing used");
+    ck_assert_int_eq(got.id, id);
+    if (!got.implied)
+        ck_assert_uint_eq(got.written, written);
+}
+
+static void unused(uint32_t index)
+{
+    struct pl_ring_used got;
+    enum pl_ring_fault fault;
+    ck_assert_int_eq(pl_driver_ring_poll(rig.ring[index], &got, &fault), 0);
+}
+
+/* --- block --- */
+
+struct block {
+    uint64_t header, data, status;
+    size_t len;
+    int id;
+};
+
+/* Make a request available: `write` says which way the data goes. */
+static struct block block_add(uint32_t queue, uint32_t type, uint64_t sector, size_t len,
+                              bool write)
+{
+    struct block b = {.header = room(16), .data = room(len), .status = room(1), .len = len};
+    const struct virtio_blk_outhdr header = {.type = htole32(type), .sector = htole64(sector)};
+    memcpy(at(b.header), &header, sizeof(header));
+    *at(b.status) = 0xee;
+    const struct pl_ring_buffer buffers[] = {
+        {b.header, sizeof(header), false}, {b.data, (uint32_t)len, !write}, {b.status, 1, true}};
+    if (len > 0)
+        b.id = add(queue, buffers, 3);
+    else
+        b.id = add(queue, (const struct pl_ring_buffer[]){buffers[0], buffers[2]}, 2);
+    return b;
+}
+
+/* One request from end to end; its status. */
+static uint8_t block_do(uint32_t type, uint64_t sector, void *data, size_t len, bool write)
+{
+    uint64_t before = rig.data;
+    struct block b = block_add(0, type, sector, len, write);
+    if (write && data)
+        memcpy(at(b.data), data, len);
+    kick_if_due(0);
+    used(0, b.id, (uint32_t)(write ? 1 : len + 1));
+    if (!write && data)
+        memcpy(data, at(b.data), len);
+    rig.data = before;
+    return *at(b.status);
+}
+
+static void pattern(uint8_t *bytes, size_t len, unsigned seed)
+{
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 256 + seed);
+}
+
+static const uint64_t combinations[] = {
+    PLAIN,
+    PLAIN | BIT(PL_C_F_EVENT_IDX),
+    PLAIN | BIT(PL_C_F_INDIRECT_DESC) | BIT(PL_C_F_IN_ORDER),
+    PLAIN | BIT(PL_C_F_RING_PACKED),
+    PLAIN | BIT(PL_C_F_RING_PACKED) | BIT(PL_C_F_EVENT_IDX) | BIT(PL_C_F_INDIRECT_DESC),
+    PLAIN | BIT(PL_C_F_RING_PACKED) | BIT(PL_C_F_IN_ORDER) | BIT(PL_C_F_NOTIFICATION_DATA),
+};
+#define COMBINATIONS (int)(sizeof(combinations) / sizeof(combinations[0]))
+
+START_TEST(block_reads_what_was_written)
+{
+    uint8_t wrote[8192], read[8192];
+    rig_open("block", NULL);
+    start(combinations[_i], 1);
+    for (unsigned round = 0; round < 40; round++) {
+        pattern(wrote, sizeof(wrote), round);
+        ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, round * 16, wrote, sizeof(wrote), true), 0);
+        ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, round * 16, read, sizeof(read), false), 0);
+        ck_assert_mem_eq(wrote, read, sizeof(read));
+    }
+    ck_assert_uint_eq(rig.used_events[0], 80);
+    ck_assert_uint_eq(get_status(), RUNNING);
+    rig_close();
+}
+END_TEST
+
+/* A chain of so many bytes to be read and to be written; the first one written. */
+static uint8_t block_odd(size_t header, size_t status)
+{
+    const struct pl_ring_buffer buffers[] = {{room(16), (uint32_t)header, false},
+                                             {room(16), (uint32_t)status, true}};
+    int id = add(0, buffers, status ? 2 : 1);
+    *at(buffers[1].addr) = 0;
+    kick_if_due(0);
+    used(0, id, (uint32_t)status);
+    return *at(buffers[1].addr);
+}
+
+START_TEST(block_statuses)
+{
+    uint8_t data[1024];
+    char id[VIRTIO_BLK_ID_BYTES];
+    rig_open("block", NULL);
+    start(combinations[_i], 1);
+    pattern(data, sizeof(data), 1);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 8190, data, 1024, true), VIRTIO_BLK_S_OK);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 8191, data, 1024, true), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, 8191, data, 1024, false), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, UINT64_MAX, data, 512, false), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, 0, data, 511, false), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 0, data, 100, true), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_FLUSH, 0, NULL, 0, true), VIRTIO_BLK_S_OK);
+    ck_assert_uint_eq(block_do(77, 0, NULL, 0, true), VIRTIO_BLK_S_UNSUPP);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_DISCARD, 0, data, 16, true), VIRTIO_BLK_S_UNSUPP);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_GET_ID, 0, id, sizeof(id), false), VIRTIO_BLK_S_OK);
+    ck_assert_int_eq(strncmp(id, "plumbline", 9), 0);
+    ck_assert_uint_eq(block_odd(15, 1), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_odd(16, 0), 0); /* nowhere to put a status */
+    ck_assert_uint_eq(get_status(), RUNNING);
+    rig_close();
+}
+END_TEST
+
+START_TEST(block_read_only)
+{
+    uint8_t data[512] = {1}, read[512];
+    rig_open("block", "features_add=0x20");
+    start(PLAIN | BIT(VIRTIO_BLK_F_RO) | BIT(VIRTIO_BLK_F_WRITE_ZEROES), 1);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 0, data, 512, true), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, 0, read, 512, false), VIRTIO_BLK_S_OK);
+    ck_assert_uint_eq(read[0], 0);
+    memset(data, 0, sizeof(data));
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_WRITE_ZEROES, 0, data, 16, true), VIRTIO_BLK_S_IOERR);
+    rig_close();
+}
+END_TEST
+
+static uint8_t block_clear(uint32_t type, uint64_t sector, uint32_t count, uint32_t flags)
+{
+    struct virtio_blk_discard_write_zeroes segments[2] = {
+        {htole64(sector), htole32(count), htole32(flags)}, {htole64(100), htole32(1), 0}};
+    return block_do(type, 0, segments, sizeof(segments), true);
+}
+
+START_TEST(block_clears)
+{
+    const uint32_t type = _i ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_DISCARD;
+    uint8_t data[512 * 4], read[512 * 4];
+    rig_open("block", NULL);
+    start(PLAIN | BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES), 1);
+    pattern(data, sizeof(data), 9);
+    for (uint64_t sector = 30; sector < 42; sector += 4)
+        ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, sector, data, sizeof(data), true), 0);
+    ck_assert_uint_eq(block_clear(type, 31, 2, 2), VIRTIO_BLK_S_UNSUPP);
+    ck_assert_uint_eq(block_clear(type, 31, 2, 1), _i ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_UNSUPP);
+    ck_assert_uint_eq(block_clear(type, 8191, 2, 0), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_clear(type, 0, 2049, 0), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_clear(type, 31, 2, 0), VIRTIO_BLK_S_OK);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, 30, read, sizeof(read), false), 0);
+    memset(data + 512, 0, 1024);
+    ck_assert_mem_eq(read, data, sizeof(data));
+    pattern(data, sizeof(data), 9);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, 34, read, sizeof(read), false), 0);
+    ck_assert_mem_eq(read, data, sizeof(data));
+    rig_close();
+}
+END_TEST
+
+static const char *control(const char *line)
+{
+    static char answer[256];
+    ck_assert_int_eq(pl_device_endpoint.control(rig.self, line, answer, sizeof(answer)), 0);
+    return answer;
+}
+
+START_TEST(block_capacity_changes)
+{
+    uint8_t data[512] = {0};
+    rig_open("block", NULL);
+    start(PLAIN, 1);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 20, data, 512, true), VIRTIO_BLK_S_OK);
+    ck_assert_str_eq(control("config-change 0 0 1000000000000000"), "ok");
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 16, data, 512, true), VIRTIO_BLK_S_IOERR);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 15, data, 512, true), VIRTIO_BLK_S_OK);
+    ck_assert_str_eq(control("config-change 0 0 0000000000000010"), "ok");
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, UINT64_C(1) << 59, data, 512, true), 0);
+    ck_assert_uint_eq(rig.config_events, 2);
+    rig_close();
+}
+END_TEST
+
+START_TEST(block_on_a_file)
+{
+    char path[] = "/tmp/test_peer_io.XXXXXX", error[256];
+    uint8_t data[512], read[512];
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, 100 * 512), 0);
+    rig_open_file("block", NULL, NULL, path);
+    start(PLAIN, 1);
+    pattern(data, sizeof(data), 3);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 99, data, 512, true), VIRTIO_BLK_S_OK);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_FLUSH, 0, NULL, 0, true), VIRTIO_BLK_S_OK);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_OUT, 100, data, 512, true), VIRTIO_BLK_S_IOERR);
+    ck_assert_int_eq(pread(fd, read, 512, 99 * 512), 512);
+    ck_assert_mem_eq(read, data, 512);
+    rig_close();
+    close(fd);
+    unlink(path);
+    const struct pl_device_config config = {.file = path};
+    ck_assert_int_lt(pl_device_config_check(&config, error, sizeof(error)), 0);
+    ck_assert_ptr_nonnull(strstr(error, path));
+}
+END_TEST
+
+/* --- many at once --- */
+
+static void read_many(struct block *b, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        b[i] = block_add(0, VIRTIO_BLK_T_IN, i, 512, false);
+}
+
+START_TEST(batches_are_announced_together)
+{
+    static const struct {
+        const char *option;
+        unsigned events;
+    } cases[] = {{"io_batch=0", 1},
+                 {"io_batch=1", 5},
+                 {"io_batch=2", 3},
+                 {"io_spurious=1", 2},
+                 {"io_in_order_batch=1", 1}};
+    struct block b[5];
+    for (size_t f = 0; f < sizeof(combinations) / sizeof(combinations[0]); f++) {
+        rig_open("block", cases[_i].option);
+        start(combinations[f] & ~BIT(PL_C_F_EVENT_IDX), 1);
+        for (unsigned round = 1; round <= 20; round++) {
+            read_many(b, 5);
+            kick(0);
+            ck_assert_uint_eq(rig.used_events[0], round * cases[_i].events);
+            for (unsigned i = 0; i < 5; i++)
+                used(0, b[i].id, 513);
+        }
+        rig_close();
+    }
+}
+END_TEST
+
+START_TEST(any_order_is_another_order)
+{
+    struct block b[5];
+    struct pl_ring_used got;
+    enum pl_ring_fault fault;
+    unsigned moved = 0;
+    rig_open("block", "io_out_of_order=1");
+    start(combinations[_i], 1);
+    for (unsigned round = 0; round < 20; round++) {
+        read_many(b, 5);
+        kick(0);
+        for (unsigned i = 0; i < 5; i++) {
+            ck_assert_int_eq(pl_driver_ring_poll(rig.ring[0], &got, &fault), 1);
+            moved += got.id != b[i].id;
+        }
+        unused(0);
+    }
+    if (rig.features & BIT(PL_C_F_IN_ORDER))
+        ck_assert_uint_eq(moved, 0);
+    else
+        ck_assert_uint_gt(moved, 0);
+    rig_close();
+}
+END_TEST
+
+START_TEST(notifications_are_suppressed)
+{
+    uint8_t data[512];
+    rig_open("block", NULL);
+    start(combinations[_i], 1);
+    pl_driver_ring_notify(rig.ring[0], PL_RING_NOTIFY_NEVER, 0);
+    for (unsigned i = 0; i < 40; i++)
+        ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, 0, data, 512, false), 0);
+    ck_assert_uint_eq(rig.used_events[0], 0);
+    pl_driver_ring_notify(rig.ring[0], PL_RING_NOTIFY_ALWAYS, 0);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_IN, 0, data, 512, false), 0);
+    ck_assert_uint_eq(rig.used_events[0], 1);
+    if (rig.features & BIT(PL_C_F_EVENT_IDX)) {
+        pl_driver_ring_notify(rig.ring[0], PL_RING_NOTIFY_AT, 2);
+        for (unsigned i = 0; i < 3; i++)
+            block_do(VIRTIO_BLK_T_IN, 0, data, 512, false);
+        ck_assert_uint_eq(rig.used_events[0], 2);
+    }
+    rig_close();
+}
+END_TEST
+
+/* Every queue size that there is, until the ring has wrapped often enough. */
+START_TEST(queues_of_every_size)
+{
+    static const uint16_t sizes[] = {1, 2, 3, 4, 5, 7, 256, 32768};
+    bool packed = _i % 2;
+    rig_open("entropy", "queue_size=32768");
+    rig.size = sizes[_i / 2];
+    if (packed || (rig.size & (rig.size - 1)) == 0) {
+        start(PLAIN | (packed ? BIT(PL_C_F_RING_PACKED) : 0), 1);
+        const struct pl_ring_buffer one = {room(16), 16, true};
+        for (unsigned i = 0; i < 70000; i++) {
+            int id = add(0, &one, 1);
+            kick(0);
+            used(0, id, 16);
+        }
+        ck_assert_uint_eq(rig.used_events[0], 70000);
+    }
+    rig_close();
+}
+END_TEST
+
+/* Chains of more buffers than the device end holds are done as far as it holds them. */
+START_TEST(long_chains)
+{
+    static struct pl_ring_buffer buffers[3000];
+    rig_open("entropy", "queue_size=32768");
+    rig.size = 4096;
+    start(PLAIN, 1);
+    for (size_t i = 0; i < 3000; i++)
+        buffers[i] = (struct pl_ring_buffer){room(1), 1, true};
+    int id = add(0, buffers, 3000);
+    kick(0);
+    used(0, id, PL_RING_CHAIN_MAX);
+    rig_close();
+}
+END_TEST
+
+/* --- the other types --- */
+
+START_TEST(entropy_fills)
+{
+    uint8_t first[64], zeros[64] = {0};
+    rig_open("entropy", NULL);
+    start(combinations[_i], 1);
+    const struct pl_ring_buffer buffers[] = {{room(20), 20, true}, {room(44), 44, true}};
+    int id = add(0, buffers, 2);
+    kick_if_due(0);
+    used(0, id, 64);
+    memcpy(first, at(buffers[0].addr), 64);
+    ck_assert_mem_ne(first, zeros, 20);
+    ck_assert_mem_ne(at(buffers[1].addr), zeros, 44);
+    id = add(0, buffers, 2);
+    kick_if_due(0);
+    used(0, id, 64);
+    ck_assert_mem_ne(first, at(buffers[0].addr), 20);
+    rig_close();
+}
+END_TEST
+
+START_TEST(console_loops_back)
+{
+    rig_open("console", _i ? "io_partial=1" : NULL);
+    start(combinations[_i % COMBINATIONS], 2);
+    const struct pl_ring_buffer out = {room(5), 5, false}, in = {room(32), 32, true};
+    memcpy(at(out.addr), "hello", 5);
+    int sent = add(1, &out, 1); /* characters before there is a buffer for them */
+    kick_if_due(1);
+    used(1, sent, 0);
+    int got = add(0, &in, 1);
+    kick_if_due(0);
+    used(0, got, _i ? 1 : 5);
+    ck_assert_mem_eq(at(in.addr), "hello", _i ? 1 : 5);
+    got = add(0, &in, 1); /* and a buffer before there are characters */
+    kick_if_due(0);
+    if (!_i)
+        unused(0);
+    sent = add(1, &out, 1);
+    kick_if_due(1);
+    used(1, sent, 0);
+    used(0, got, _i ? 1 : 5);
+    ck_assert_mem_eq(at(in.addr), _i ? "e" : "hello", _i ? 1 : 5);
+    rig_close();
+}
+END_TEST
+
+static int net_send(const char *text)
+{
+    const struct pl_ring_buffer out = {room(64), (uint32_t)(12 + strlen(text)), false};
+    memcpy(at(out.addr) + 12, text, strlen(text));
+    int id = add(1, &out, 1);
+    kick_if_due(1);
+    return id;
+}
+
+START_TEST(net_loops_back)
+{
+    struct virtio_net_hdr_v1 header;
+    rig_open("net", NULL);
+    start(combinations[_i], 2);
+    const struct pl_ring_buffer small = {room(16), 16, true}, in = {room(1526), 1526, true};
+    int first = add(0, &small, 1), second = add(0, &in, 1);
+    kick_if_due(0);
+    used(1, net_send("a packet"), 0); /* too large for the first buffer, which stays */
+    unused(0);
+    used(1, net_send("abcd"), 0);
+    used(0, first, 16);
+    ck_assert_mem_eq(at(small.addr) + 12, "abcd", 4);
+    used(1, net_send("another packet"), 0);
+    used(0, second, 26);
+    memcpy(&header, at(in.addr), sizeof(header));
+    ck_assert_uint_eq(le16toh(header.num_buffers), 1);
+    ck_assert_uint_eq(header.flags, 0);
+    ck_assert_mem_eq(at(in.addr) + 12, "another packet", 14);
+    rig_close();
+}
+END_TEST
+
+START_TEST(net_merges_buffers)
+{
+    struct virtio_net_hdr_v1 header;
+    int ids[3];
+    rig_open("net", _i ? "io_batch=1" : NULL);
+    start(PLAIN | BIT(VIRTIO_NET_F_MRG_RXBUF), 2);
+    const struct pl_ring_buffer in = {room(48), 16, true};
+    for (unsigned i = 0; i < 2; i++)
+        ids[i] = add(0, &(struct pl_ring_buffer){in.addr + 16 * i, 16, true}, 1);
+    kick_if_due(0);
+    used(1, net_send("in three buffers, so long"), 0);
+    unused(0);
+    ids[2] = add(0, &(struct pl_ring_buffer){in.addr + 32, 16, true}, 1);
+    kick_if_due(0);
+    used(0, ids[0], 16);
+    used(0, ids[1], 16);
+    used(0, ids[2], 5);
+    memcpy(&header, at(in.addr), sizeof(header));
+    ck_assert_uint_eq(le16toh(header.num_buffers), 3);
+    ck_assert_mem_eq(at(in.addr) + 12, "in three buffers, so long", 25);
+    ck_assert_uint_eq(rig.used_events[0], 1); /* the buffers of a packet come together */
+    rig_close();
+}
+END_TEST
+
+START_TEST(net_control_knows_no_command)
+{
+    rig_open("net", NULL);
+    start(PLAIN | BIT(VIRTIO_NET_F_CTRL_VQ), 3);
+    const struct pl_ring_buffer buffers[] = {{room(2), 2, false}, {room(1), 1, true}};
+    int id = add(2, buffers, 2);
+    kick_if_due(2);
+    used(2, id, 1);
+    ck_assert_uint_eq(*at(buffers[1].addr), VIRTIO_NET_ERR);
+    rig_close();
+}
+END_TEST
+
+/* --- when there is I/O, and when there is none --- */
+
+START_TEST(nothing_before_driver_ok)
+{
+    rig_open("block", _i ? "io_early=0" : NULL);
+    negotiate(PLAIN);
+    enable(0);
+    struct block b = block_add(0, VIRTIO_BLK_T_IN, 0, 512, false);
+    kick(0);
+    advance(1000);
+    unused(0);
+    ck_assert_uint_eq(*at(b.status), 0xee);
+    set_status(RUNNING);
+    drain();
+    if (_i) {
+        unused(0);
+        kick(0);
+    }
+    used(0, b.id, 513);
+    ck_assert_uint_eq(rig.used_events[0], 1);
+    rig_close();
+}
+END_TEST
+
+START_TEST(delayed_io_is_in_flight)
+{
+    rig_open("block", "io_delay=5");
+    start(combinations[_i], 1);
+    struct block a = block_add(0, VIRTIO_BLK_T_IN, 0, 512, false);
+    kick_if_due(0);
+    ck_assert_uint_eq(pl_device_endpoint.next_ms(rig.self), 5);
+    advance(4);
+    struct block b = block_add(0, VIRTIO_BLK_T_IN, 0, 512, false);
+    kick_if_due(0);
+    unused(0);
+    advance(1);
+    used(0, a.id, 513);
+    unused(0);
+    advance(4);
+    used(0, b.id, 513);
+    ck_assert_uint_eq(rig.used_events[0], 2);
+    ck_assert_uint_eq(pl_device_endpoint.next_ms(rig.self), UINT64_MAX);
+    rig_close();
+}
+END_TEST
+
+/* With io_reset what is in flight is done before the reset ends, without it is dropped. */
+static void stop_in_flight(bool whole, bool finish, const char *delay)
+{
+    const char *const options[] = {"io_delay=5", finish ? "io_reset=1" : "io_reset=0", delay, NULL};
+    rig_open_file("block", options, NULL, NULL);
+    start(PLAIN, 2);
+    struct block b = block_add(0, VIRTIO_BLK_T_IN, 0, 512, false);
+    struct block other = block_add(1, VIRTIO_BLK_T_IN, 0, 512, false);
+    kick(0);
+    kick(1);
+    if (whole)
+        set_status(0);
+    else
+        reset_queue(0);
+    ck_assert_uint_eq(rig.used_events[0], finish);
+    ck_assert_uint_eq(*at(b.status), finish ? 0 : 0xee);
+    if (finish)
+        used(0, b.id, 513);
+    kick(0);
+    advance(5);
+    if (whole)
+        unused(1 - (finish ? 1 : 0));
+    else
+        used(1, other.id, 513);
+    ck_assert_uint_eq(rig.used_events[0], finish);
+    ck_assert_uint_eq(*at(b.status), finish ? 0 : 0xee);
+    unused(0);
+    if (whole) {
+        ck_assert_uint_eq(get_status(), 0);
+        start(PLAIN, 1);
+    } else {
+        enable(0);
+    }
+    b = block_add(0, VIRTIO_BLK_T_IN, 0, 512, false);
+    kick(0);
+    advance(5);
+    used(0, b.id, 513);
+    rig_close();
+}
+
+START_TEST(resets_end_what_is_in_flight)
+{
+    stop_in_flight(_i & 1, _i & 2, _i & 4 ? "reset_delay=3" : NULL);
+}
+END_TEST
+
+START_TEST(an_error_ends_io)
+{
+    rig_open("block", NULL);
+    start(PLAIN, 1);
+    control("needs-reset 0");
+    struct block b = block_add(0, VIRTIO_BLK_T_IN, 0, 512, false);
+    kick(0);
+    unused(0);
+    ck_assert_uint_eq(*at(b.status), 0xee);
+    rig_close();
+}
+END_TEST
+
+START_TEST(rings_that_cannot_be)
+{
+    static const uint64_t bad[][2] = {{PL_F_desc_addr, 0x1000},
+                                      {PL_F_driver_addr, BASE + MEMORY},
+                                      {PL_F_device_addr, UINT64_MAX - 3},
+                                      {PL_F_device_addr, BASE + 0x20001},
+                                      {PL_F_size, 3}};
+    rig_open("block", "refuse_bad_size=0");
+    negotiate(PLAIN);
+    struct pl_msg m = request(PL_SET_VQUEUE);
+    m.f[PL_F_flags] = PL_C_SVQ_ENABLE;
+    m.f[PL_F_size] = 16;
+    m.f[PL_F_desc_addr] = BASE + 0x10000;
+    m.f[PL_F_driver_addr] = BASE + 0x11000;
+    m.f[PL_F_device_addr] = BASE + 0x12000;
+    m.f[bad[_i][0]] = bad[_i][1];
+    ask(&m);
+    set_status(RUNNING);
+    memset(rig.memory, 0x5a, 0x20000);
+    kick(0);
+    advance(10);
+    for (size_t i = 0; i < 0x20000; i++)
+        ck_assert_uint_eq(rig.memory[i], 0x5a);
+    ck_assert_uint_eq(get_status(), RUNNING);
+    rig_close();
+}
+END_TEST
+
+START_TEST(polling_needs_no_notification)
+{
+    const char *const options[] = {"io_poll=1", "io_suppress=1", NULL};
+    rig_open_file("block", options, NULL, NULL);
+    start(combinations[_i], 1);
+    for (unsigned i = 0; i < 100; i++) {
+        struct block b = block_add(0, VIRTIO_BLK_T_IN, 0, 512, false);
+        if (i > 0)
+            ck_assert(!pl_driver_ring_kick_due(rig.ring[0]));
+        unused(0);
+        ck_assert_uint_eq(pl_device_endpoint.next_ms(rig.self), rig.now + 1);
+        advance(1);
+        used(0, b.id, 513);
+        rig.data = 0;
+    }
+    rig_close();
+}
+END_TEST
+
+/* --- hostile rings --- */
+
+/* A broken ring leads to DEVICE_NEEDS_RESET and EVENT_CONFIG, and a reset out of it. */
+START_TEST(a_bad_ring_needs_a_reset)
+{
+    rig_open("block", _i ? "io_fault=1" : NULL);
+    start(PLAIN, 1);
+    const struct pl_ring_setup *setup = pl_driver_ring_setup(rig.ring[0]);
+    const uint16_t far = htole16(1000);
+    memcpy(at(setup->driver_addr) + 2, &far, 2);
+    kick(0);
+    ck_assert_uint_eq(rig.config_events, _i ? 0 : 1);
+    ck_assert_uint_eq(get_status(), _i ? RUNNING : RUNNING | PL_C_STATUS_DEVICE_NEEDS_RESET);
+    kick(0);
+    ck_assert_uint_eq(rig.config_events, _i ? 0 : 1);
+    set_status(0);
+    start(PLAIN, 1);
+    ck_assert_uint_eq(block_do(VIRTIO_BLK_T_FLUSH, 0, NULL, 0, true), 0);
+    rig_close();
+}
+END_TEST
+
+static uint64_t drawn;
+
+static uint32_t draw(uint32_t below)
+{
+    drawn = drawn * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(drawn >> 33) % below;
+}
+
+/* Whatever stands in the memory: no crash, no endless loop, and a reset always helps. */
+START_TEST(hostile_memory)
+{
+    static const char *const types[] = {"block", "net", "console", "entropy"};
+    static const char *const options[] = {NULL, "io_delay=1", "io_fault=1", "io_poll=1",
+                                          "io_out_of_order=1"};
+    drawn = (uint64_t)_i;
+    rig_open(types[_i % 4], options[_i % 5]);
+    for (unsigned life = 0; life < 30; life++) {
+        rig.size = (uint16_t)(1u << draw(6));
+        start(combinations[draw(COMBINATIONS)] |
+                  BIT(VIRTIO_NET_F_MRG_RXBUF) * (uint64_t)(_i % 4 == 1 && draw(2)),
+              _i % 4 == 3 ? 1 : 2);
+        const struct pl_ring_setup *setup = pl_driver_ring_setup(rig.ring[0]);
+        const struct pl_ring_bytes bytes = pl_ring_bytes(setup->packed, setup->size);
+        for (unsigned i = 0; i < 60; i++) {
+            uint64_t to = BASE + RING_AT + draw(2) * RING_GAP + draw((uint32_t)bytes.whole);
+            switch (draw(4)) {
+            case 0: /* an address that may lie in the memory */
+                memcpy(at(to & ~UINT64_C(15)), &(uint64_t){BASE + draw(MEMORY)}, 8);
+                break;
+            case 1:
+                *at(to) = (uint8_t)draw(256);
+                break;
+            case 2: /* an index that is near */
+                memcpy(at(setup->driver_addr) + 2, &(uint16_t){(uint16_t)draw(20)}, 2);
+                break;
+            default: /* small fields */
+                memcpy(at((to & ~UINT64_C(15)) + 8),
+                       (const uint16_t[]){(uint16_t)draw(600), 0, (uint16_t)draw(8),
+                                          (uint16_t)draw(16)},
+                       8);
+                break;
+            }
+            kick(draw(3));
+            if (draw(8) == 0)
+                advance(1);
+        }
+        set_status(0);
+        ck_assert_uint_eq(get_status(), 0);
+    }
+    rig_close();
+}
+END_TEST
+
+/* Buffers that lie in the ring itself: the device overwrites its own ring, and no more. */
+START_TEST(buffers_in_the_ring)
+{
+    rig_open("entropy", NULL);
+    start(combinations[_i], 1);
+    const struct pl_ring_setup *setup = pl_driver_ring_setup(rig.ring[0]);
+    const struct pl_ring_buffer buffer = {setup->desc_addr, (uint32_t)MEMORY / 4, true};
+    add(0, &buffer, 1);
+    for (unsigned i = 0; i < 100; i++)
+        kick(0);
+    set_status(0);
+    ck_assert_uint_eq(get_status(), 0);
+    rig_close();
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("peer_io");
+    TCase *block = tcase_create("block");
+    tcase_add_loop_test(block, block_reads_what_was_written, 0, COMBINATIONS);
+    tcase_add_loop_test(block, block_statuses, 0, COMBINATIONS);
+    tcase_add_test(block, block_read_only);
+    tcase_add_loop_test(block, block_clears, 0, 2);
+    tcase_add_test(block, block_capacity_changes);
+    tcase_add_test(block, block_on_a_file);
+    suite_add_tcase(s, block);
+    TCase *many = tcase_create("many");
+    tcase_set_timeout(many, 60);
+    tcase_add_loop_test(many, batches_are_announced_together, 0, 5);
+    tcase_add_loop_test(many, any_order_is_another_order, 0, COMBINATIONS);
+    tcase_add_loop_test(many, notifications_are_suppressed, 0, COMBINATIONS);
+    tcase_add_loop_test(many, queues_of_every_size, 0, 16);
+    tcase_add_test(many, long_chains);
+    suite_add_tcase(s, many);
+    TCase *types = tcase_create("types");
+    tcase_add_loop_test(types, entropy_fills, 0, COMBINATIONS);
+    tcase_add_loop_test(types, console_loops_back, 0, 2);
+    tcase_add_loop_test(types, net_loops_back, 0, COMBINATIONS);
+    tcase_add_loop_test(types, net_merges_buffers, 0, 2);
+    tcase_add_test(types, net_control_knows_no_command);
+    suite_add_tcase(s, types);
+    TCase *life = tcase_create("life");
+    tcase_add_loop_test(life, nothing_before_driver_ok, 0, 2);
+    tcase_add_loop_test(life, delayed_io_is_in_flight, 0, COMBINATIONS);
+    tcase_add_loop_test(life, resets_end_what_is_in_flight, 0, 8);
+    tcase_add_test(life, an_error_ends_io);
+    tcase_add_loop_test(life, rings_that_cannot_be, 0, 5);
+    tcase_add_loop_test(life, polling_needs_no_notification, 0, COMBINATIONS);
+    suite_add_tcase(s, life);
+    TCase *hostile = tcase_create("hostile");
+    tcase_set_timeout(hostile, 60);
+    tcase_add_loop_test(hostile, a_bad_ring_needs_a_reset, 0, 2);
+    tcase_add_loop_test(hostile, hostile_memory, 0, 40);
+    tcase_add_loop_test(hostile, buffers_in_the_ring, 0, COMBINATIONS);
+    suite_add_tcase(s, hostile);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(suite());
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
