@@ -53,7 +53,7 @@ struct pl_scenarios *pl_cli_scenarios(const struct pl_spec *spec, const char *co
 
 /* How the IUT of a command is reached: the profile, changed by options. */
 struct pl_cli_iut {
-    const char *profile_path, *exec, *connect, *listen, *spec_name, *role;
+    const char *profile_path, *exec, *connect, *listen, *carrier, *memory, *spec_name, *role;
     struct pl_profile profile;
     const struct pl_spec *spec;
     struct pl_port *port;

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "port/memory.h"
 
 /*
- * Keep this program and the reference device that it starts on one processor: they talk in turns, and
- * waking a sleeping processor for each message takes longer than the message. A hint; it may fail.
+ * Keep this program and the reference device that it starts on one processor: they talk in turns,
+ * and waking a sleeping processor for each message takes longer than the message. A hint; it may
+ * fail.
  */
 static void share_one_processor(void)
 {
@@ -73,6 +75,10 @@ static void repeat_command(struct pl_cli_iut *iut, const char *command)
         append_option(iut, "--connect", iut->connect);
     else if (iut->listen)
         append_option(iut, "--listen", iut->listen);
+    if (iut->carrier)
+        append_option(iut, "--carrier", iut->carrier);
+    if (iut->memory)
+        append_option(iut, "--memory", iut->memory);
 }
 
 static bool known_clause(void *opaque, const struct pl_spec *spec, const char *id)
@@ -116,9 +122,60 @@ static void name_iut(struct pl_cli_iut *iut)
              iut->profile.name && iut->profile.name[0] ? iut->profile.name : how);
 }
 
-int pl_cli_iut_open(struct pl_cli_iut *iut, const char *command)
+/* What --carrier and --memory say comes before the profile. 0 or an exit status after the error. */
+static int apply_options(const struct pl_cli_iut *iut, struct pl_port_options *options,
+                         struct pl_memory_file *file)
+{
+    char error[512];
+    size_t i = 0;
+    if (!options->exec)
+        options->carrier = PL_CARRIER_SEQPACKET;
+    while (iut->carrier && pl_carrier_names[i] && strcmp(iut->carrier, pl_carrier_names[i]) != 0)
+        i++;
+    if (iut->carrier && !pl_carrier_names[i])
+        return pl_cli_error(PL_EXIT_USAGE, "--carrier: '%s' is none of seqpacket, stream, spsc",
+                            iut->carrier);
+    if (iut->carrier)
+        options->carrier = (enum pl_carrier)i;
+    if (!iut->memory)
+        return 0;
+    if (pl_memory_parse(iut->memory, file, error, sizeof(error)) < 0)
+        return pl_cli_error(PL_EXIT_USAGE, "--memory: %s", error);
+    options->mem_path = file->path;
+    options->mem_size = file->size;
+    options->mem_base = file->base;
+    return 0;
+}
+
+/* Open the port. 0, or an exit status after the error. */
+static int open_port(struct pl_cli_iut *iut)
 {
     char error[512] = "";
+    struct pl_memory_file file;
+    struct pl_port_options options = {0};
+    pl_profile_port_options(&iut->profile, &options);
+    options.spec = iut->spec;
+    options.connect = iut->connect;
+    options.listen = iut->listen;
+    options.exec = iut->exec;
+    int err = apply_options(iut, &options, &file);
+    if (err)
+        return err;
+    iut->port = pl_port_open(&options, error, sizeof(error));
+    if (!iut->port)
+        return pl_cli_error(PL_EXIT_USAGE, "%s", error);
+    if (iut->profile.bus_stated && iut->port->carrier_max &&
+        iut->profile.bus.max_msg_size > iut->port->carrier_max)
+        return pl_cli_error(PL_EXIT_USAGE,
+                            "%s: key 'bus': a message of %s has at most %u bytes, max_msg_size is "
+                            "%u",
+                            iut->profile_path, iut->port->name, iut->port->carrier_max,
+                            iut->profile.bus.max_msg_size);
+    return 0;
+}
+
+int pl_cli_iut_open(struct pl_cli_iut *iut, const char *command)
+{
     int err = load_profile(iut);
     if (err)
         return err;
@@ -134,14 +191,7 @@ int pl_cli_iut_open(struct pl_cli_iut *iut, const char *command)
             return err;
     }
     name_iut(iut);
-    struct pl_port_options options = {0};
-    pl_profile_port_options(&iut->profile, &options);
-    options.spec = iut->spec;
-    options.connect = iut->connect;
-    options.listen = iut->listen;
-    options.exec = iut->exec;
-    iut->port = pl_port_open(&options, error, sizeof(error));
-    return iut->port ? 0 : pl_cli_error(PL_EXIT_USAGE, "%s", error);
+    return open_port(iut);
 }
 
 void pl_cli_iut_close(struct pl_cli_iut *iut)

@@ -6,21 +6,23 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/selftest.h"
 #include "engine/version.h"
 #include "peer/device.h"
 #include "pl_digest.h"
 
-enum { FAILED_MAX = 512, JOBS_MAX = 64, OPTIONS_MAX = 16 };
+enum { FAILED_MAX = 2048, JOBS_MAX = 64 };
 
 /*
  * Legal configurations of the reference device: what the draft leaves open, one freedom or a few at
  * a time. None of them may fail anything.
  */
-static const char *const legal[][OPTIONS_MAX] = {
+const char *const pl_selftest_legal[][PL_SELFTEST_OPTIONS] = {
     {"type=block"},
     {"type=net"},
     {"type=console"},
@@ -56,6 +58,17 @@ static const char *const legal[][OPTIONS_MAX] = {
     {"config_writable=0"},
     {"config_writable=0", "type=net"},
     {"features_remove=0x10000000000"},
+    /* ring features: without each of them, and without all */
+    {"features_remove=0x10000000"},
+    {"features_remove=0x20000000"},
+    {"features_remove=0x400000000"},
+    {"features_remove=0x800000000", "type=net"},
+    {"features_remove=0x4000000000", "type=console"},
+    {"features_remove=0x4c30000000"},
+    {"features_remove=0x4c30000000", "type=net"},
+    {"features_remove=0x4c30000000", "type=entropy"},
+    {"reset_delay=3", "type=net"},
+    {"reset_delay=3", "type=console"},
 };
 
 /* What one subject came to; lives in memory shared with the worker processes. */
@@ -76,12 +89,14 @@ struct selftest {
     size_t n_mutants, n;
     struct outcome *outcome; /* [n]: mutants, then legal configurations */
     const char *only;
-    bool quick, through_socket;
+    bool quick, exhaustive;
+    const char *carrier; /* NULL: in-process */
+    enum pl_carrier as;
     uint64_t seed;
     unsigned jobs;
 };
 
-static const size_t n_legal = sizeof(legal) / sizeof(legal[0]);
+const size_t pl_selftest_n_legal = sizeof(pl_selftest_legal) / sizeof(pl_selftest_legal[0]);
 
 /* --- one subject --- */
 
@@ -96,11 +111,11 @@ static void aimed(const struct pl_mutant *mutant, char *out, size_t cap)
     }
 }
 
-static void split_options(const char *const *options, struct pl_device_config *config,
-                          const char **rest)
+void pl_selftest_split(const char *const *options, struct pl_device_config *config,
+                       const char *rest[PL_SELFTEST_OPTIONS])
 {
     size_t n = 0;
-    for (size_t i = 0; options && options[i] && n + 1 < OPTIONS_MAX; i++) {
+    for (size_t i = 0; options && options[i] && n + 1 < PL_SELFTEST_OPTIONS; i++) {
         if (strncmp(options[i], "type=", 5) == 0)
             config->type = options[i] + 5;
         else
@@ -136,7 +151,7 @@ static struct pl_port *subject_port(const struct selftest *t, const struct pl_de
                                     const struct pl_mutant *mutant)
 {
     char command[1024], error[256];
-    if (!t->through_socket)
+    if (!t->carrier)
         return pl_port_inprocess(t->spec, &pl_device_endpoint, config, "reference device", 1 << 20);
     int n = snprintf(command, sizeof(command), "exec /proc/%d/exe serve device", (int)getpid());
     if (config->type)
@@ -145,29 +160,36 @@ static struct pl_port *subject_port(const struct selftest *t, const struct pl_de
         n += snprintf(command + n, sizeof(command) - (size_t)n, " --mutant %s", mutant->id);
     for (size_t i = 0; config->options[i]; i++)
         n += snprintf(command + n, sizeof(command) - (size_t)n, " --option %s", config->options[i]);
-    struct pl_port_options options = {.spec = t->spec, .exec = command};
+    struct pl_port_options options = {.spec = t->spec, .exec = command, .carrier = t->as};
     return pl_port_open(&options, error, sizeof(error));
 }
 
-static bool killed(const struct selftest *t, size_t i);
+/* What of a subject's run is left out, or added. */
+struct extent {
+    const char *select; /* NULL: all scenarios */
+    bool quick, exhaustive;
+};
 
 /* One whole run of a subject, or of the selected scenarios. */
 static void run_selected(const struct selftest *t, size_t i, const struct pl_mutant *mutant,
-                         const char *select)
+                         const struct extent *extent)
 {
     struct outcome *out = &t->outcome[i];
     struct pl_device_config config = {.spec = t->spec->name, .mutant = mutant ? mutant->id : NULL};
-    const char *rest[OPTIONS_MAX];
+    const char *rest[PL_SELFTEST_OPTIONS];
     char error[256];
     int err;
-    split_options(mutant ? mutant->options : legal[i - t->n_mutants], &config, rest);
+    pl_selftest_split(mutant ? mutant->options : pl_selftest_legal[i - t->n_mutants], &config,
+                      rest);
     struct pl_port *port = subject_port(t, &config, mutant);
     struct pl_suite_options options = {.scenarios = t->scenarios,
                                        .port = port,
                                        .role = "device",
                                        .iut = "reference device",
                                        .seed = t->seed,
-                                       .select = select};
+                                       .select = extent->select,
+                                       .quick = extent->quick,
+                                       .exhaustive = extent->exhaustive};
     memset(out, 0, sizeof(*out));
     out->ran = true;
     out->error = -ENOMEM;
@@ -183,18 +205,40 @@ static void run_selected(const struct selftest *t, size_t i, const struct pl_mut
     port->ops->close(port);
 }
 
-/* Quick: the scenarios aimed at a mutant's clauses first, and all only where these do not do. */
+static bool killed(const struct selftest *t, size_t i);
+
+/* First what is aimed at a mutant's clauses: in one combination, in all; then everything. */
+static void run_mutant(const struct selftest *t, size_t i)
+{
+    char select[512];
+    const struct pl_mutant *mutant = &t->mutants[i];
+    aimed(mutant, select, sizeof(select));
+    const struct extent extents[] = {
+        {select, true, false}, {select, false, false}, {NULL, false, false}, {NULL, false, true}};
+    for (size_t k = 0; k < sizeof(extents) / sizeof(extents[0]); k++) {
+        if (extents[k].exhaustive && !t->exhaustive)
+            break;
+        run_selected(t, i, mutant, &extents[k]);
+        if (killed(t, i))
+            break;
+    }
+}
+
+/* Quick: what differs from a device that was tested whole is looked at in one combination. */
+static void run_legal(const struct selftest *t, size_t i)
+{
+    const char *const *options = pl_selftest_legal[i - t->n_mutants];
+    bool one_type = strncmp(options[0], "type=", 5) == 0 && !options[1];
+    const struct extent extent = {.quick = t->quick && !one_type, .exhaustive = t->exhaustive};
+    run_selected(t, i, NULL, &extent);
+}
+
 static void run_subject(const struct selftest *t, size_t i)
 {
-    const struct pl_mutant *mutant = i < t->n_mutants ? &t->mutants[i] : NULL;
-    char select[512];
-    if (mutant && t->quick) {
-        aimed(mutant, select, sizeof(select));
-        run_selected(t, i, mutant, select);
-        if (killed(t, i))
-            return;
-    }
-    run_selected(t, i, mutant, NULL);
+    if (i < t->n_mutants)
+        run_mutant(t, i);
+    else
+        run_legal(t, i);
 }
 
 /* --- all of them, over worker processes --- */
@@ -296,9 +340,9 @@ static void print_mutant(const struct selftest *t, size_t i)
 
 static void print_legal(const struct selftest *t, size_t i)
 {
-    const char *const *options = legal[i - t->n_mutants];
+    const char *const *options = pl_selftest_legal[i - t->n_mutants];
     printf("%-13s", legal_is_clean(t, i) ? "clean" : "FALSE FAILURE");
-    for (size_t k = 0; k < OPTIONS_MAX && options[k]; k++)
+    for (size_t k = 0; k < PL_SELFTEST_OPTIONS && options[k]; k++)
         printf(" %s", options[k]);
     if (!legal_is_clean(t, i)) {
         printf(";");
@@ -381,7 +425,7 @@ static int conclude(const struct selftest *t, const char *json, bool verbose)
             "%zu mutants: %zu killed by their own clause, %zu misattributed, %zu alive; %zu legal "
             "configurations, %zu with a false failure; %zu judged clauses unproven\n",
             counts[0] + counts[1] + counts[2], counts[0], counts[1], counts[2],
-            t->only ? 0 : n_legal, dirty, unproven);
+            t->only ? 0 : pl_selftest_n_legal, dirty, unproven);
     int err = json ? write_json(t, json, counts) : 0;
     return err                                           ? err
            : counts[1] || counts[2] || dirty || unproven ? PL_EXIT_FINDINGS
@@ -395,48 +439,94 @@ static int run_selftest(struct selftest *t, const char *json, bool verbose)
     if (!t->scenarios)
         return PL_EXIT_USAGE;
     t->mutants = pl_device_mutants(t->spec, &t->n_mutants);
-    t->n = t->n_mutants + n_legal;
+    t->n = t->n_mutants + pl_selftest_n_legal;
     t->outcome = mmap(NULL, t->n * sizeof(*t->outcome), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (t->outcome == MAP_FAILED)
         return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
     fflush(stdout);
+    time_t begun = time(NULL);
     int err = run_all(t);
     if (!err)
         err = conclude(t, json, verbose);
+    if (t->exhaustive && !(json && strcmp(json, "-") == 0))
+        printf("all combinations took %lld s\n", (long long)(time(NULL) - begun));
     munmap(t->outcome, t->n * sizeof(*t->outcome));
     pl_scenarios_free((struct pl_scenarios *)(uintptr_t)t->scenarios);
     return err;
 }
 
+static int random_run(const struct selftest *t, uint64_t messages)
+{
+    size_t n;
+    const struct pl_mutant *mutants = pl_device_mutants(t->spec, &n);
+    for (size_t i = 0; t->only && i < n; i++)
+        if (strcmp(mutants[i].id, t->only) == 0)
+            return pl_selftest_random(t->spec, messages, t->seed, t->jobs, &mutants[i]);
+    if (t->only)
+        return pl_cli_error(PL_EXIT_USAGE, "--random with --mutant: '%s' is no mutant", t->only);
+    return pl_selftest_random(t->spec, messages, t->seed, t->jobs, NULL);
+}
+
+/* The carriers by the words of addresses. */
+static int find_carrier(struct selftest *t)
+{
+    static const struct {
+        const char *name;
+        enum pl_carrier as;
+    } carriers[] = {{"unix", PL_CARRIER_SEQPACKET},
+                    {"unix-stream", PL_CARRIER_STREAM},
+                    {"spsc", PL_CARRIER_SPSC}};
+    if (!t->carrier || strcmp(t->carrier, "in-process") == 0) {
+        t->carrier = NULL;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++) {
+        t->as = carriers[i].as;
+        if (strcmp(t->carrier, carriers[i].name) == 0)
+            return 0;
+    }
+    return pl_cli_error(PL_EXIT_USAGE,
+                        "--carrier: '%s' is none of in-process, unix, unix-stream, spsc",
+                        t->carrier);
+}
+
+static const char help_text[] =
+    "usage: plumbline selftest [OPTIONS]\n"
+    "Does the judge see what it should? Every mutant must fail a clause that it breaks, and no\n"
+    "legal configuration of the reference device may fail anything.\n\n"
+    "  --mutant TEXT   only the mutants whose id holds TEXT\n"
+    "  --quick         most legal configurations in one combination of parameters only\n"
+    "  --exhaustive    legal configurations in all combinations; says how long that took\n"
+    "  --carrier C     in-process (default); or each subject as a process of its own, over unix,\n"
+    "                  unix-stream or spsc\n"
+    "  --random N      nothing but N random legal messages, to legal configurations in turns, or\n"
+    "                  to the mutant whose id is TEXT\n"
+    "  --jobs N        worker processes; as many as there are processors by default\n"
+    "  --seed N        of what is random\n"
+    "  --spec DRAFT    virtio-msg-r1 by default\n"
+    "  --json FILE     the matrix; FILE - is standard output\n"
+    "  --verbose       every mutant and every configuration\n";
+
 int pl_cmd_selftest(int argc, char **argv)
 {
     struct selftest t = {.seed = 1, .jobs = 2};
-    const char *json = NULL, *jobs = NULL, *seed = NULL, *spec = NULL;
+    const char *json = NULL, *jobs = NULL, *seed = NULL, *spec = NULL, *random = NULL;
     bool verbose = false, help = false;
     uint64_t n = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     const struct pl_cli_option options[] = {
-        {.name = "--json", .value = &json},
-        {.name = "--jobs", .value = &jobs},
-        {.name = "--seed", .value = &seed},
-        {.name = "--spec", .value = &spec},
-        {.name = "--mutant", .value = &t.only},
-        {.name = "--quick", .flag = &t.quick},
-        {.name = "--socket", .flag = &t.through_socket},
-        {.name = "--verbose", .flag = &verbose},
-        {.name = "--help", .flag = &help},
-        {.name = NULL},
+        {.name = "--json", .value = &json},         {.name = "--jobs", .value = &jobs},
+        {.name = "--seed", .value = &seed},         {.name = "--spec", .value = &spec},
+        {.name = "--mutant", .value = &t.only},     {.name = "--quick", .flag = &t.quick},
+        {.name = "--carrier", .value = &t.carrier}, {.name = "--exhaustive", .flag = &t.exhaustive},
+        {.name = "--random", .value = &random},     {.name = "--verbose", .flag = &verbose},
+        {.name = "--help", .flag = &help},          {.name = NULL},
     };
     int err = pl_cli_parse(argc, argv, options, NULL, 0);
     if (err)
         return err;
     if (help) {
-        puts("usage: plumbline selftest [--json FILE] [--jobs N] [--seed N] [--spec DRAFT] "
-             "[--verbose]\n"
-             "                          [--mutant TEXT] [--quick] [--socket]\n"
-             "--mutant runs those whose id holds TEXT; --quick runs first what is aimed at the\n"
-             "clauses that a mutant breaks;\n"
-             "--socket runs every subject as a process of its own, over a socket.");
+        fputs(help_text, stdout);
         return 0;
     }
     if (jobs && (!pl_cli_u64(jobs, &n) || n < 1 || n > JOBS_MAX))
@@ -445,8 +535,12 @@ int pl_cmd_selftest(int argc, char **argv)
         return pl_cli_error(PL_EXIT_USAGE, "--seed: '%s' is no 64-bit number", seed);
     t.jobs = n > JOBS_MAX ? JOBS_MAX : (unsigned)n;
     t.spec = pl_cli_spec(spec);
-    if (!t.spec)
+    if (!t.spec || find_carrier(&t))
         return PL_EXIT_USAGE;
+    if (random && (!pl_cli_u64(random, &n) || !n))
+        return pl_cli_error(PL_EXIT_USAGE, "--random: '%s' is no number of messages", random);
+    if (random)
+        return random_run(&t, n);
     err = pl_cli_output_check(&(const struct pl_cli_output){.json = json});
     return err ? err : run_selftest(&t, json, verbose);
 }

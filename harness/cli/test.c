@@ -8,13 +8,14 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 
-enum { SCENARIO_PATHS = 32 };
+enum { SCENARIO_PATHS = 32, WITH_MAX = 32 };
 
 struct test_args {
     struct pl_cli_iut iut;
     struct pl_cli_output output;
     const char *select, *seed, *pcapng, *max_msg_size, *features;
     const char *scenarios[SCENARIO_PATHS];
+    const char *with[WITH_MAX];
     bool help, exhaustive;
 };
 
@@ -23,14 +24,21 @@ static const char help[] =
     "Judge an implementation. Without PROFILE and without a way to reach one it is the embedded\n"
     "reference device, over a socket.\n\n"
     "  --exec COMMAND     start the IUT; it finds its sockets in PLUMBLINE_FD and so on\n"
-    "  --connect ADDRESS  unix:PATH, unix-stream:PATH, tcp:HOST:PORT, fd:N, vhost-user:PATH\n"
+    "  --connect ADDRESS  unix:PATH, unix-stream:PATH, tcp:HOST:PORT, fd:N, vhost-user:PATH,\n"
+    "                     spsc:NAME[,dir=DIR][,size=BYTES][,wakeup=PATH|none]\n"
     "  --listen ADDRESS   wait for the IUT to connect\n"
+    "  --carrier CARRIER  what --exec gives the IUT: seqpacket (default), stream, spsc\n"
+    "  --memory PATH[,size=16MiB][,base=0x100000000]\n"
+    "                     virtqueues and buffers are in this file; the IUT maps it, too\n"
     "  --role ROLE        device (the profile's role by default)\n"
     "  --spec DRAFT       virtio-msg-r1 by default\n"
     "  --select PATTERN   sections, clauses or scenarios; * and ?, separated by commas\n"
     "  --scenarios PATH   scenarios of your own, a file or a folder; may be repeated\n"
     "  --max-msg-size N   only this maximum message size\n"
     "  --transport-features MASK  only these transport feature bits\n"
+    "  --with NAME=VALUE  fix a parameter of the run, may be repeated: profile, max_msg_size,\n"
+    "                     outstanding, ring_packed, queue_size, indirect, event_idx, in_order,\n"
+    "                     notification_data, reset_ms\n"
     "  --exhaustive       every choice of every parameter in every combination\n"
     "  --seed N           repeat what a run did at random\n"
     "  --json FILE  --junit FILE  --pcapng FILE   reports; FILE - is standard output\n"
@@ -49,12 +57,16 @@ static void progress(void *opaque, size_t done, size_t all)
 static int bus_options(const struct test_args *a, struct pl_bus_params *bus, bool *fixed)
 {
     const struct pl_spec *spec = a->iut.spec;
-    uint64_t size = spec->recommended_max_msg_size, features = 0;
+    uint32_t carrier_max = a->iut.port->carrier_max, most = spec->max_max_msg_size;
+    if (carrier_max && carrier_max < most)
+        most = carrier_max;
+    uint64_t size = most < spec->recommended_max_msg_size ? most : spec->recommended_max_msg_size;
+    uint64_t features = 0;
     *fixed = a->iut.profile.bus_stated || a->max_msg_size || a->features;
-    if (a->max_msg_size && (!pl_cli_u64(a->max_msg_size, &size) || size < spec->min_max_msg_size ||
-                            size > spec->max_max_msg_size))
+    if (a->max_msg_size &&
+        (!pl_cli_u64(a->max_msg_size, &size) || size < spec->min_max_msg_size || size > most))
         return pl_cli_error(PL_EXIT_USAGE, "--max-msg-size: '%s' is not within %u to %u",
-                            a->max_msg_size, spec->min_max_msg_size, spec->max_max_msg_size);
+                            a->max_msg_size, spec->min_max_msg_size, most);
     if (a->features && (!pl_cli_u64(a->features, &features) || features > UINT32_MAX))
         return pl_cli_error(PL_EXIT_USAGE, "--transport-features: '%s' is no 32-bit mask",
                             a->features);
@@ -65,6 +77,40 @@ static int bus_options(const struct test_args *a, struct pl_bus_params *bus, boo
         bus->max_msg_size = (uint32_t)size;
     if (a->features)
         bus->features = (uint32_t)features;
+    return 0;
+}
+
+/*
+ * What --with fixes. The bus's parameters are the same as those of --max-msg-size and
+ * --transport-features; an IUT that cannot be started anew is taken to have them.
+ */
+static int with_options(const struct test_args *a, struct pl_suite_options *options,
+                        struct pl_bus_params *bus)
+{
+    struct pl_axes_fixed *fixed = &options->fixed;
+    struct pl_combination unused = {0};
+    uint32_t value[PL_AXES];
+    char error[512];
+    for (size_t i = 0; a->with[i]; i++)
+        if (!pl_axes_fix(fixed, a->iut.spec, a->with[i], error, sizeof(error)))
+            return pl_cli_error(PL_EXIT_USAGE, "--with: %s", error);
+    if (!pl_axes_check(fixed, error, sizeof(error)))
+        return pl_cli_error(PL_EXIT_USAGE, "--with: %s", error);
+    uint32_t most = a->iut.port->carrier_max;
+    if (fixed->set[PL_AXIS_MAX_MSG_SIZE] && most && fixed->value[PL_AXIS_MAX_MSG_SIZE] > most)
+        return pl_cli_error(PL_EXIT_USAGE, "--with: max_msg_size: %s has room for %u bytes",
+                            a->iut.port->name, most);
+    if (fixed->set[PL_AXIS_MAX_MSG_SIZE] && a->max_msg_size)
+        return pl_cli_error(PL_EXIT_USAGE, "--with max_msg_size and --max-msg-size exclude each "
+                                           "other");
+    if (fixed->set[PL_AXIS_PROFILE] && a->features)
+        return pl_cli_error(PL_EXIT_USAGE, "--with profile and --transport-features exclude each "
+                                           "other");
+    pl_axes_pack(bus, &unused, value);
+    for (size_t i = 0; i < PL_AXES; i++)
+        if (fixed->set[i])
+            value[i] = fixed->value[i];
+    pl_axes_unpack(value, bus, &unused);
     return 0;
 }
 
@@ -140,6 +186,10 @@ static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, u
         .bus = fixed ? &bus : NULL,
         .timeouts = {p->response_ms, p->reset_ms, p->fence_ms},
         .progress = isatty(STDERR_FILENO) && !a->output.quiet ? progress : NULL};
+    err = with_options(a, &options, &bus);
+    if (err)
+        return err;
+    options.reduce = true;
     if (!profile_lists(p, &lists))
         return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
     options.exhaustive = a->exhaustive;
@@ -190,6 +240,8 @@ int pl_cmd_test(int argc, char **argv)
         {.name = "--exec", .value = &a.iut.exec},
         {.name = "--connect", .value = &a.iut.connect},
         {.name = "--listen", .value = &a.iut.listen},
+        {.name = "--carrier", .value = &a.iut.carrier},
+        {.name = "--memory", .value = &a.iut.memory},
         {.name = "--role", .value = &a.iut.role},
         {.name = "--spec", .value = &a.iut.spec_name},
         {.name = "--select", .value = &a.select},
@@ -197,6 +249,7 @@ int pl_cmd_test(int argc, char **argv)
          .value = &a.scenarios[0],
          .list = a.scenarios,
          .list_max = SCENARIO_PATHS},
+        {.name = "--with", .value = &a.with[0], .list = a.with, .list_max = WITH_MAX},
         {.name = "--max-msg-size", .value = &a.max_msg_size},
         {.name = "--transport-features", .value = &a.features},
         {.name = "--seed", .value = &a.seed},

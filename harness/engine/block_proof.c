@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "ring/split.h"
+#include "ring/ring.h"
 
 enum {
     SECTOR = 512,      /* what virtio-blk counts in, whatever the block size */
@@ -39,7 +39,7 @@ struct proof {
     char *text;
     size_t cap;
     uint16_t token;
-    struct pl_split ring;
+    struct pl_driver_ring *ring;
     struct request_area *area;
     uint64_t area_addr;
     uint64_t capacity, sector; /* the device's size, and the first sector of our block */
@@ -230,27 +230,29 @@ static int set_up_queue(struct proof *p)
 {
     struct pl_ring_memory memory = {p->port->mem, p->port->mem_base, p->port->mem_size};
     struct pl_msg m, set = {.kind = PL_SET_VQUEUE};
-    uint16_t size = RING_SIZE;
+    struct pl_ring_setup setup = {.size = RING_SIZE};
     int code = look_at_queue(p, &m);
 
-    while (code >= 0 && size > m.f[PL_F_max_size])
-        size /= 2;
-    if (code >= 0 && size < RING_SIZE_MIN)
+    while (code >= 0 && setup.size > m.f[PL_F_max_size])
+        setup.size /= 2;
+    if (code >= 0 && setup.size < RING_SIZE_MIN)
         return say(p, -ENOTSUP, "queue 0 takes fewer than %d entries", RING_SIZE_MIN);
     if (code >= 0)
-        code = pl_split_init(&p->ring, &memory, memory.base, size);
+        code = pl_ring_place(&setup, memory.base);
+    if (code >= 0)
+        p->ring = pl_driver_ring_new(&memory, &setup, &code);
     if (code < 0)
         return code;
     set.f[PL_F_flags] = PL_C_SVQ_ENABLE;
-    set.f[PL_F_size] = size;
-    set.f[PL_F_desc_addr] = p->ring.desc_addr;
-    set.f[PL_F_driver_addr] = p->ring.driver_addr;
-    set.f[PL_F_device_addr] = p->ring.device_addr;
+    set.f[PL_F_size] = setup.size;
+    set.f[PL_F_desc_addr] = setup.desc_addr;
+    set.f[PL_F_driver_addr] = setup.driver_addr;
+    set.f[PL_F_device_addr] = setup.device_addr;
     code = exchange(p, &set);
     if (code >= 0)
         code = look_at_queue(p, &m);
     if (code >= 0 && !(m.f[PL_F_flags] & PL_C_GVQ_ENABLED))
-        return say(p, -EIO, "the device does not enable queue 0 with %u entries", size);
+        return say(p, -EIO, "the device does not enable queue 0 with %u entries", setup.size);
     return code;
 }
 
@@ -284,14 +286,16 @@ static int initialize(struct proof *p)
 static int wait_used(struct proof *p, int head)
 {
     int64_t deadline = now_ms() + LIMIT_MS;
+    enum pl_ring_fault fault;
     struct pl_ring_used used;
 
     for (;;) {
-        int code = pl_split_poll(&p->ring, &used);
+        int code = pl_driver_ring_poll(p->ring, &used, &fault);
         if (code < 0)
-            return say(p, code, "the used ring of queue 0 holds what no device may write");
-        if (code > 0 && used.head != head)
-            return say(p, -EPROTO, "the device used chain %u, not %d", used.head, head);
+            return say(p, code, "the used ring of queue 0 holds what no device may write: %s",
+                       pl_ring_fault_text(fault));
+        if (code > 0 && used.id != head)
+            return say(p, -EPROTO, "the device used chain %u, not %d", used.id, head);
         if (code > 0)
             return 0;
         struct pl_msg m;
@@ -324,7 +328,7 @@ static int kick(struct proof *p)
 {
     struct pl_msg m = {.kind = PL_EVENT_AVAIL, .event = true};
 
-    if (!pl_split_wants_kick(&p->ring))
+    if (!pl_driver_ring_kick_due(p->ring))
         return 0;
     m.def = pl_spec_message(p->port->spec, PL_EVENT_AVAIL);
     return send_message(p, &m);
@@ -345,9 +349,10 @@ static int transfer(struct proof *p, uint32_t type)
     p->area->status = UINT8_MAX;
     if (read)
         memset(p->area->data, 0, p->block_size);
-    int head = pl_split_add(&p->ring, chain, sizeof(chain) / sizeof(chain[0]));
+    int head = pl_driver_ring_add(p->ring, chain, sizeof(chain) / sizeof(chain[0]), 0);
     if (head < 0)
         return say(p, head, "queue 0 has no room for a request");
+    pl_driver_ring_publish(p->ring);
     unsigned announced = p->announced;
     int code = kick(p);
     if (code >= 0)
@@ -426,7 +431,7 @@ static int finish(struct proof *p, int code)
 
     snprintf(sentence, sizeof(sentence), "%s", p->text);
     int last = code == -EPIPE ? code : reset(p);
-    pl_split_free(&p->ring);
+    pl_driver_ring_free(p->ring);
     if (code < 0)
         return say(p, code, "%s", sentence);
     if (last < 0)

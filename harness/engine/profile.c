@@ -59,6 +59,7 @@ void pl_profile_free(struct pl_profile *profile)
     free(profile->exec);
     free(profile->connect);
     free(profile->listen);
+    free(profile->mem_path);
     *profile = (struct pl_profile){0};
 }
 
@@ -72,6 +73,8 @@ void pl_profile_port_options(const struct pl_profile *profile, struct pl_port_op
         .control_commands = (const char *const *)profile->control_commands,
         .no_control = profile->control != PL_CONTROL_SOCKET,
         .device_side = profile->role == PL_ROLE_BUS && profile->exec,
+        .carrier = profile->carrier,
+        .mem_path = profile->mem_path,
         .mem_size = profile->mem_size,
         .mem_base = profile->mem_base,
     };

@@ -24,11 +24,13 @@ struct pl_profile {
     enum pl_role role;
     const struct pl_spec *spec;
     char *exec, *connect, *listen; /* at most one */
+    enum pl_carrier carrier;       /* of exec */
     bool bus_stated;               /* else the harness varies the parameters where it can */
     struct pl_bus_params bus;
     struct pl_profile_device *devices; /* none: as GET_DEVICES tells */
     size_t n_devices;
-    size_t mem_size; /* bytes */
+    char *mem_path;  /* a file that both ends map; NULL: none */
+    size_t mem_size; /* bytes; 0, with a file: its own */
     uint64_t mem_base;
     enum pl_control_way control;
     char **control_commands; /* name, command, ..., NULL; NULL unless PL_CONTROL_COMMANDS */

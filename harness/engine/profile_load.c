@@ -102,6 +102,16 @@ static bool load_reach(struct load *l)
     if (p->exec && p->exec[strspn(p->exec, " \t\n")] == '\0')
         return pl_yaml_error(pl_yaml_get(l->root, "exec"), l->error, l->cap,
                              "the command is empty");
+    size_t carrier = p->carrier;
+    if (!pl_yaml_get_word(l->root, "carrier", pl_carrier_names, &carrier, l->error, l->cap))
+        return false;
+    p->carrier = (enum pl_carrier)carrier;
+    if (pl_yaml_get(l->root, "carrier") && (p->connect || p->listen))
+        return pl_yaml_error(pl_yaml_get(l->root, "carrier"), l->error, l->cap,
+                             "a carrier is chosen for exec only: an address says it already");
+    if (p->role == PL_ROLE_BUS && p->carrier == PL_CARRIER_SPSC)
+        return pl_yaml_error(pl_yaml_get(l->root, "carrier"), l->error, l->cap,
+                             "a bus under test is reached by sockets");
     if (p->role == PL_ROLE_BUS && (p->connect || p->listen))
         return pl_yaml_error(pl_yaml_get(l->root, p->connect ? "connect" : "listen"), l->error,
                              l->cap, "a bus has two sides, which only exec can reach");
@@ -138,20 +148,31 @@ static bool load_feature(struct load *l, const struct pl_yaml *node)
                          known);
 }
 
+/* The largest message that the way to the IUT has room for. */
+static uint32_t carrier_max(const struct pl_profile *p)
+{
+    bool spsc = (p->connect && pl_is_spsc(p->connect)) || (p->listen && pl_is_spsc(p->listen)) ||
+                p->carrier == PL_CARRIER_SPSC;
+    return spsc && pl_spsc_message_max < p->spec->max_max_msg_size ? pl_spsc_message_max
+                                                                   : p->spec->max_max_msg_size;
+}
+
 static bool load_bus(struct load *l)
 {
     static const char *const known[] = {"revision", "max_msg_size", "features", NULL};
     const struct pl_spec *spec = l->p->spec;
     const struct pl_yaml *bus = pl_yaml_get(l->root, "bus"), *features;
-    uint64_t revision = spec->revision, size = spec->recommended_max_msg_size;
-    l->p->bus = (struct pl_bus_params){spec->revision, spec->recommended_max_msg_size, 0};
+    uint32_t most = carrier_max(l->p);
+    uint64_t revision = spec->revision;
+    uint64_t size = most < spec->recommended_max_msg_size ? most : spec->recommended_max_msg_size;
+    l->p->bus = (struct pl_bus_params){spec->revision, (uint32_t)size, 0};
     if (!bus)
         return true;
     l->p->bus_stated = true;
     if (!pl_yaml_known_keys(bus, known, l->error, l->cap) ||
         !pl_yaml_get_uint(bus, "revision", 1, UINT32_MAX, &revision, l->error, l->cap) ||
-        !pl_yaml_get_uint(bus, "max_msg_size", spec->min_max_msg_size, spec->max_max_msg_size,
-                          &size, l->error, l->cap))
+        !pl_yaml_get_uint(bus, "max_msg_size", spec->min_max_msg_size, most, &size, l->error,
+                          l->cap))
         return false;
     l->p->bus.revision = (uint32_t)revision;
     l->p->bus.max_msg_size = (uint32_t)size;
@@ -219,9 +240,28 @@ static bool load_devices(struct load *l)
 
 /* --- memory --- */
 
+/* A file that both ends map: what is not stated of it is the file's own. */
+static bool load_memory_file(struct load *l, const struct pl_yaml *map)
+{
+    const struct pl_yaml *path = pl_yaml_get(map, "path");
+    const char *text;
+    if (!path)
+        return true;
+    if (!pl_yaml_string(path, &text, l->error, l->cap) || !keep(l, path, text, &l->p->mem_path))
+        return false;
+    if (*text == '\0')
+        return pl_yaml_error(path, l->error, l->cap, "the path is empty");
+    if (l->p->connect && strncmp(l->p->connect, "vhost-user:", 11) == 0)
+        return pl_yaml_error(path, l->error, l->cap,
+                             "vhost-user shares its own memory: no file can be given");
+    if (!pl_yaml_get(map, "size"))
+        l->p->mem_size = 0;
+    return true;
+}
+
 static bool load_memory(struct load *l)
 {
-    static const char *const known[] = {"size", "base", NULL};
+    static const char *const known[] = {"path", "size", "base", NULL};
     const struct pl_yaml *node = pl_yaml_get(l->root, "memory");
     uint64_t size = l->p->mem_size, base = l->p->mem_base;
     if (!node)
@@ -241,7 +281,7 @@ static bool load_memory(struct load *l)
             "the base is a multiple of %u, and base plus size is below 2^64", MEM_SIZE_MIN);
     l->p->mem_size = (size_t)size;
     l->p->mem_base = base;
-    return true;
+    return node->kind != PL_YAML_MAPPING || load_memory_file(l, node);
 }
 
 /* --- control --- */
@@ -341,9 +381,9 @@ static bool load_declares(struct load *l)
 
 static bool load_all(struct load *l)
 {
-    static const char *const known[] = {"name",     "role",     "spec",    "exec",   "connect",
-                                        "listen",   "bus",      "devices", "memory", "control",
-                                        "timeouts", "declares", NULL};
+    static const char *const known[] = {"name",    "role",     "spec",     "exec",    "connect",
+                                        "listen",  "carrier",  "bus",      "devices", "memory",
+                                        "control", "timeouts", "declares", NULL};
     return pl_yaml_known_keys(l->root, known, l->error, l->cap) &&
            keep_key(l, "name", &l->p->name) && load_role(l) && load_spec(l) && load_reach(l) &&
            load_bus(l) && load_devices(l) && load_memory(l) && load_control(l) &&

@@ -183,11 +183,8 @@ static void take_observable(struct replay *r, const char *text)
     size_t n = 0;
     snprintf(copy, sizeof(copy), "%s", text);
     for (char *id = strtok_r(copy, " ", &save); id && n < NAMES_MAX;
-         id = strtok_r(NULL, " ", &save)) {
-        int clause = pl_clauses_index(r->suite->clauses, id);
-        if (clause >= 0)
-            r->observable[n++] = pl_clauses_get(r->suite->clauses, (size_t)clause)->id;
-    }
+         id = strtok_r(NULL, " ", &save))
+        r->observable[n++] = pl_suite_text(r->suite, id);
     r->observable[n] = NULL;
     r->offline.observable = r->observable;
 }

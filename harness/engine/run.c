@@ -69,6 +69,18 @@ static enum outcome run_if(struct run *r, const struct pl_step *step)
     return branch ? run_steps(r, branch) : GO_ON;
 }
 
+/* What is sent meanwhile races: nothing is waited for before the last of it is under way. */
+static enum outcome run_burst(struct run *r, const struct pl_step *step)
+{
+    bool outer = r->burst;
+    r->burst = true;
+    enum outcome way = run_steps(r, step->then);
+    r->burst = outer;
+    if (way == GO_ON && !outer)
+        pl_session_flush(r->s);
+    return way;
+}
+
 static enum outcome run_wait(struct run *r, enum pl_step_op op)
 {
     int err;
@@ -106,6 +118,17 @@ static enum outcome run_step(struct run *r, const struct pl_step *step)
         return run_repeat(r, step);
     case PL_STEP_IF:
         return run_if(r, step);
+    case PL_STEP_BURST:
+        return run_burst(r, step);
+    case PL_STEP_RING:
+    case PL_STEP_CHAIN:
+    case PL_STEP_PUBLISH:
+    case PL_STEP_KICK:
+    case PL_STEP_AWAIT_USED:
+    case PL_STEP_IDLE:
+    case PL_STEP_NOTIFY:
+    case PL_STEP_POKE:
+        return pl_run_vq(r, step);
     default:
         return run_wait(r, step->op);
     }
@@ -207,12 +230,16 @@ void pl_run_once(struct pl_session *s, const struct pl_scenarios *all,
     result->verdict = PL_SCENARIO_PASS;
     pl_session_begin(s);
     s->dev_num = combination->dev_num;
+    if (pl_vq_there(s))
+        pl_vq_begin(pl_vq_there(s), r.random);
     single.outstanding = 1; /* preconditions are reached one request at a time */
     r.combination = &single;
     enum outcome way = run_given(&r);
     r.combination = combination;
     if (way == GO_ON && run_needs(&r) == GO_ON && bind_parameters(&r, choice) == GO_ON)
         run_steps(&r, scenario->steps);
+    if (pl_vq_there(s))
+        pl_vq_end(pl_vq_there(s));
     if (s->alive && !s->stuck && pl_session_await_event(s) == 0)
         pl_session_tell(s, "settle");
 }

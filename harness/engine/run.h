@@ -12,6 +12,7 @@ struct pl_combination {
     uint16_t dev_num;
     uint64_t seed; /* of this run; random() repeats from it and the scenario's name */
     uint32_t dimension[PL_DIMENSIONS]; /* values, see dimension.h */
+    bool exhaustive;                   /* the user has time: loops may be long */
 };
 
 struct pl_run_result {

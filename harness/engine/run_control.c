@@ -44,6 +44,24 @@ static bool put_hex(struct run *r, const char *text, char *out, size_t cap)
     return true;
 }
 
+/* {random COUNT}: so many bytes; {hex EXPR}: one byte. As hexadecimal digits. */
+static bool put_bytes(struct run *r, const char *text, char *out, size_t cap)
+{
+    bool random = strncmp(text, "random ", 7) == 0;
+    char inner[128], why[160];
+    uint64_t value = 0;
+    if ((!random && strncmp(text, "hex ", 4) != 0) ||
+        sscanf(strchr(text, ' '), "%127[^}]", inner) != 1)
+        return false;
+    struct pl_expr *expr = pl_expr_parse(inner, why, sizeof(why));
+    bool good = expr && pl_run_evaluate(r, expr, &value, why, sizeof(why));
+    pl_expr_free(expr);
+    uint64_t count = random ? value : 1;
+    for (uint64_t i = 0; good && i < count && 2 * i + 3 < cap; i++)
+        snprintf(out + 2 * i, 3, "%02x", (unsigned)(random ? pl_run_random(r) : value) & 0xff);
+    return good;
+}
+
 static enum outcome control_line(struct run *r, const struct pl_step *step, char *line, size_t cap)
 {
     size_t at = 0;
@@ -54,7 +72,7 @@ static enum outcome control_line(struct run *r, const struct pl_step *step, char
             continue;
         }
         line[at] = '\0';
-        if (!put_hex(r, p + 1, line + at, cap - at) &&
+        if (!put_hex(r, p + 1, line + at, cap - at) && !put_bytes(r, p + 1, line + at, cap - at) &&
             put_in(r, step, p + 1, (size_t)(end - p - 1), line + at, cap - at) == STOP)
             return STOP;
         at += strlen(line + at);
@@ -67,9 +85,15 @@ static enum outcome control_line(struct run *r, const struct pl_step *step, char
 enum outcome pl_run_control(struct run *r, const struct pl_step *step)
 {
     char line[2304];
-    pl_session_fence(r->s);
+    if (!r->burst)
+        pl_session_fence(r->s);
     if (control_line(r, step, line, sizeof(line)) == STOP)
         return STOP;
+    if (r->burst) { /* it may come before or after any of the requests under way */
+        pl_session_tell(r->s, "racing %u %s", r->combination->dev_num, line);
+        r->control_ok = pl_session_control(r->s, line, &r->control_unsupported);
+        return GO_ON;
+    }
     /* Events may overtake the answer to the control line: the oracle hears of the change first. */
     pl_session_tell(r->s, "control %s", line);
     r->control_ok = pl_session_control(r->s, line, &r->control_unsupported);

@@ -7,6 +7,8 @@
 
 #include "engine/run_private.h"
 
+enum { BURST_MAX = 128 }; /* requests under way at once, at most */
+
 /* --- messages --- */
 
 struct bent {
@@ -118,7 +120,8 @@ enum outcome pl_run_transmit(struct run *r, const void *bytes, size_t n)
 {
     if (!carried(r, bytes, n))
         return GO_ON;
-    int err = pl_session_send(r->s, bytes, n, r->combination->outstanding, true);
+    unsigned outstanding = r->burst ? BURST_MAX : r->combination->outstanding;
+    int err = pl_session_send(r->s, bytes, n, outstanding, true);
     if (err == -EPIPE || r->s->stuck || !r->s->alive)
         return pl_run_stop(r, PL_SCENARIO_INCONCLUSIVE, "the IUT is gone or hangs");
     return GO_ON;

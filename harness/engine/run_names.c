@@ -14,7 +14,7 @@ static bool fail_name(char *why, size_t cap, const char *format, const char *nam
     return false;
 }
 
-static bool find_variable(const struct run *r, const char *name, uint64_t *value)
+bool pl_run_variable(const struct run *r, const char *name, uint64_t *value)
 {
     for (size_t i = 0; i < r->n_vars; i++) {
         if (strcmp(r->vars[i].name, name) == 0) {
@@ -95,8 +95,12 @@ static bool name_of_run(struct run *r, const char *name, uint64_t *value)
         *value = s->bus.features >> PL_C_TF_STRICT_CONFIG_GENERATION & 1;
     else if (strcmp(name, "outstanding") == 0)
         *value = r->combination->outstanding;
+    else if (strcmp(name, "exhaustive") == 0)
+        *value = r->combination->exhaustive;
     else if (strcmp(name, "dev") == 0)
         *value = r->combination->dev_num;
+    else if (strcmp(name, "events_owed") == 0)
+        *value = pl_oracle_events_owed(s->oracle);
     else if (strcmp(name, "mem_base") == 0)
         *value = s->port->mem_base;
     else if (strcmp(name, "mem_size") == 0)
@@ -116,8 +120,8 @@ static bool name_of_run(struct run *r, const char *name, uint64_t *value)
 bool pl_run_name(void *opaque, const char *name, uint64_t *value, char *why, size_t cap)
 {
     struct run *r = opaque;
-    if (find_variable(r, name, value) || name_of_run(r, name, value) ||
-        name_of_dimension(r, name, value))
+    if (pl_run_variable(r, name, value) || name_of_run(r, name, value) ||
+        name_of_dimension(r, name, value) || pl_run_vq_name(r, name, value))
         return true;
     if (strncmp(name, "info.", 5) == 0)
         return name_info(r, name + 5, value, why, cap);
@@ -129,7 +133,7 @@ bool pl_run_name(void *opaque, const char *name, uint64_t *value, char *why, siz
 
 /* --- functions --- */
 
-static uint64_t next_random(struct run *r)
+uint64_t pl_run_random(struct run *r)
 {
     r->random ^= r->random << 13;
     r->random ^= r->random >> 7;
@@ -164,6 +168,8 @@ bool pl_run_call(void *opaque, const char *name, const uint64_t *a, size_t n, ui
                  char *why, size_t cap)
 {
     struct run *r = opaque;
+    if (pl_run_vq_call(r, name, a, n, value))
+        return true;
     if (n == 2 && strcmp(name, "min") == 0)
         *value = a[0] < a[1] ? a[0] : a[1];
     else if (n == 2 && strcmp(name, "max") == 0)
@@ -173,7 +179,7 @@ bool pl_run_call(void *opaque, const char *name, const uint64_t *a, size_t n, ui
     else if (n == 1 && strcmp(name, "pow2") == 0)
         *value = floor_pow2(a[0]);
     else if (n == 1 && strcmp(name, "random") == 0)
-        *value = a[0] ? next_random(r) % a[0] : next_random(r);
+        *value = a[0] ? pl_run_random(r) % a[0] : pl_run_random(r);
     else if (n == 1 && strcmp(name, "swap") == 0)
         *value = __builtin_bswap32((uint32_t)a[0]);
     else if (n == 1 && strcmp(name, "word") == 0)

@@ -18,8 +18,60 @@ enum pl_step_op {
     PL_STEP_LET,         /* let: {name: EXPR, ...} */
     PL_STEP_REPEAT,      /* repeat: EXPR with steps: [...] */
     PL_STEP_IF,          /* if: EXPR with then: [...] and else: [...] */
+    PL_STEP_BURST,       /* burst: [...]: nothing is waited for in between */
     PL_STEP_AWAIT_RESET, /* await_reset */
     PL_STEP_AWAIT_EVENT, /* await_event */
+    PL_STEP_RING,        /* ring: {queue: EXPR, size: EXPR} */
+    PL_STEP_CHAIN,       /* chain: {queue: EXPR, out: [...], in: [...], as: NAME} */
+    PL_STEP_PUBLISH,     /* publish: {queue: EXPR} */
+    PL_STEP_KICK,        /* kick: {queue: EXPR} */
+    PL_STEP_AWAIT_USED,  /* await_used: {queue: EXPR, count: EXPR, chain: NAME} */
+    PL_STEP_IDLE,        /* idle: {queue: EXPR} */
+    PL_STEP_NOTIFY,      /* notify: {queue: EXPR, when: never|always|at, ahead: EXPR} */
+    PL_STEP_POKE,        /* poke: {addr: EXPR, u16: EXPR} */
+};
+
+/* The expressions of a step on virtqueues, by their key. */
+enum pl_vq_arg {
+    PL_VQ_QUEUE,
+    PL_VQ_SIZE,
+    PL_VQ_COUNT,
+    PL_VQ_INDIRECT,
+    PL_VQ_PUBLISH,
+    PL_VQ_ALWAYS,
+    PL_VQ_AHEAD,
+    PL_VQ_ADDR,
+    PL_VQ_KEEP,
+    PL_VQ_ARGS
+};
+enum pl_vq_when { PL_WHEN_NEVER, PL_WHEN_ALWAYS, PL_WHEN_AT };
+
+/* What a piece of a device-readable buffer holds. */
+enum pl_piece_kind { PL_PIECE_NUMBER, PL_PIECE_HEX, PL_PIECE_FILL, PL_PIECE_RANDOM, PL_PIECE_COPY };
+
+struct pl_piece {
+    enum pl_piece_kind kind;
+    unsigned width;        /* bytes of a number, little-endian */
+    struct pl_expr *value; /* the number, the byte that fills, the seed, or where to copy from */
+    struct pl_expr *count; /* bytes that are filled, drawn or copied */
+    const uint8_t *hex;
+    size_t hex_len;
+};
+
+/* A buffer of a chain, or `times` alike. A device-writable one has `count` only. */
+struct pl_buffer_def {
+    bool device_writes;
+    struct pl_piece *piece;
+    size_t n_pieces;
+    struct pl_expr *count, *times;
+};
+
+/* What a step on virtqueues says besides. */
+struct pl_vq_step {
+    struct pl_expr *arg[PL_VQ_ARGS];
+    struct pl_buffer_def *buffer; /* device-readable ones first; poke: one, what is written */
+    size_t n_buffers;
+    enum pl_vq_when when;
 };
 
 /* Where a message's variable (or fixed) array comes from. */
@@ -43,8 +95,9 @@ struct pl_step {
     uint8_t *hex;
     size_t hex_len;
     struct pl_expr *expr;
-    const char *name; /* procedure, control line */
-    int clause;       /* of expect; -1 */
+    const char *name; /* procedure, control line, chain */
+    struct pl_vq_step *io;
+    int clause; /* of expect; -1 */
     struct pl_steps *then, *otherwise;
 };
 
@@ -75,6 +128,7 @@ struct pl_scenario {
     struct pl_parameter *with;
     size_t n_with;
     struct pl_steps *steps;
+    bool rings; /* virtqueues work here: it is combined over the dimensions (dimension.h) */
 };
 
 /* All that was loaded; owns its documents. */

@@ -3,15 +3,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/dimension.h"
 #include "engine/scenario.h"
 
 enum { CALLS_MAX = 10000, DEPTH_MAX = 16, NAMES_MAX = 1024 };
 
 /* What a run knows without anybody having set it. */
 static const char *const run_names[] = {
-    "max_msg_size", "strict",   "outstanding", "dev",    "mem_base", "mem_size", "has_control",
-    "control_ok",   "answered", "round",       "min()",  "max()",    "if()",     "pow2()",
-    "random()",     "word()",   "byte()",      "swap()", NULL};
+    "max_msg_size", "strict",     "exhaustive", "outstanding", "dev",    "mem_base", "mem_size",
+    "has_control",  "control_ok", "answered",   "round",       "min()",  "max()",    "if()",
+    "pow2()",       "random()",   "word()",     "byte()",      "swap()", NULL};
+
+/* The same of the virtqueues that a scenario works with. */
+static const char *const io_names[] = {
+    "ring.desc", "ring.driver", "ring.device", "ring.size",  "ring.room", "ring.held", "ring.next",
+    "io.ok",     "io.used",     "io.events",   "io.written", "io.length", "io.out",    "io.in",
+    "io.table",  "io.byte()",   "io.u16()",    "io.u32()",   "io.u64()",  "io.same()", "mem.byte()",
+    "mem.u16()", "mem.u32()",   "mem.u64()",   NULL};
 
 struct check {
     const struct pl_scenarios *s;
@@ -53,11 +61,21 @@ static bool check_calls(struct check *c, const struct pl_steps *steps, unsigned 
 
 /* --- names --- */
 
+static bool is_listed(const char *const *list, const char *name)
+{
+    for (; *list; list++)
+        if (strcmp(*list, name) == 0)
+            return true;
+    return false;
+}
+
 static bool is_known(const struct check *c, const char *name)
 {
     uint64_t value;
-    for (size_t i = 0; run_names[i]; i++)
-        if (strcmp(run_names[i], name) == 0)
+    if (is_listed(run_names, name) || is_listed(io_names, name))
+        return true;
+    for (size_t i = 0; i < PL_DIMENSIONS; i++)
+        if (strcmp(pl_dimensions[i].name, name) == 0)
             return true;
     for (size_t i = 0; i < c->n_names; i++)
         if (strcmp(c->names[i], name) == 0)
@@ -98,6 +116,26 @@ static bool check_expr(struct check *c, const struct pl_yaml *at, const struct p
     return c->good;
 }
 
+static bool check_buffer_names(struct check *c, const struct pl_yaml *at,
+                               const struct pl_buffer_def *buffer)
+{
+    bool good = check_expr(c, at, buffer->count) && check_expr(c, at, buffer->times);
+    for (size_t i = 0; good && i < buffer->n_pieces; i++)
+        good =
+            check_expr(c, at, buffer->piece[i].value) && check_expr(c, at, buffer->piece[i].count);
+    return good;
+}
+
+static bool check_vq_names(struct check *c, const struct pl_yaml *at, const struct pl_vq_step *io)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < PL_VQ_ARGS; i++)
+        good = check_expr(c, at, io->arg[i]);
+    for (size_t i = 0; good && i < io->n_buffers; i++)
+        good = check_buffer_names(c, at, &io->buffer[i]);
+    return good;
+}
+
 static bool check_step_names(struct check *c, const struct pl_step *step)
 {
     bool good = check_expr(c, step->at, step->expr);
@@ -105,7 +143,7 @@ static bool check_step_names(struct check *c, const struct pl_step *step)
         good = check_expr(c, step->at, step->assign[i].value);
     for (size_t i = 0; good && i < step->n_items; i++)
         good = check_expr(c, step->at, step->items[i]);
-    return good;
+    return good && (!step->io || check_vq_names(c, step->at, step->io));
 }
 
 static bool check_names(struct check *c, const struct pl_steps *steps)

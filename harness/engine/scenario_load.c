@@ -4,18 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/scenario.h"
+#include "engine/scenario_load.h"
 
 enum { CHOICES_MAX = 10000 };
 
-struct load {
-    struct pl_scenarios *s;
-    char *error;
-    size_t cap;
-    const char *section;
-};
-
-static void *keep(struct pl_scenarios *s, size_t n, size_t size)
+void *pl_load_keep(struct pl_scenarios *s, size_t n, size_t size)
 {
     void *p = calloc(n ? n : 1, size);
     void **list = p ? realloc(s->allocations, (s->n_allocations + 1) * sizeof(*list)) : NULL;
@@ -28,7 +21,7 @@ static void *keep(struct pl_scenarios *s, size_t n, size_t size)
     return p;
 }
 
-static struct pl_expr *load_expr(struct load *l, const struct pl_yaml *node)
+struct pl_expr *pl_load_expr(struct pl_load *l, const struct pl_yaml *node)
 {
     const char *text;
     char why[160];
@@ -47,7 +40,7 @@ static struct pl_expr *load_expr(struct load *l, const struct pl_yaml *node)
     return expr;
 }
 
-static struct pl_steps *load_steps(struct load *l, const struct pl_yaml *node);
+static struct pl_steps *load_steps(struct pl_load *l, const struct pl_yaml *node);
 
 /* --- the fields of a message --- */
 
@@ -62,32 +55,39 @@ static bool is_bend(const char *name)
     return false;
 }
 
-static bool load_hex(struct load *l, struct pl_step *step, const struct pl_yaml *node,
-                     const char *text)
+bool pl_load_hex(struct pl_load *l, const struct pl_yaml *node, const char *text, uint8_t **out,
+                 size_t *len)
 {
     size_t n = strlen(text);
     if (n / 2 > PL_MSG_MAX)
         return pl_yaml_error(node, l->error, l->cap, "is %zu bytes, a message has %u at most",
                              n / 2, PL_MSG_MAX);
-    step->data = PL_DATA_HEX;
-    step->hex = keep(l->s, n / 2 + 1, 1);
+    *out = pl_load_keep(l->s, n / 2 + 1, 1);
+    *len = 0;
     for (size_t i = 0; i + 1 < n + 1 && text[i]; i += 2) {
         unsigned value;
         if (!isxdigit((unsigned char)text[i]) || !isxdigit((unsigned char)text[i + 1]) ||
             sscanf(text + i, "%2x", &value) != 1)
             return pl_yaml_error(node, l->error, l->cap, "'%s' is not pairs of hexadecimal digits",
                                  text);
-        step->hex[step->hex_len++] = (uint8_t)value;
+        (*out)[(*len)++] = (uint8_t)value;
     }
     return true;
 }
 
-static bool load_items(struct load *l, struct pl_step *step, const struct pl_yaml *const *node,
+static bool load_hex(struct pl_load *l, struct pl_step *step, const struct pl_yaml *node,
+                     const char *text)
+{
+    step->data = PL_DATA_HEX;
+    return pl_load_hex(l, node, text, &step->hex, &step->hex_len);
+}
+
+static bool load_items(struct pl_load *l, struct pl_step *step, const struct pl_yaml *const *node,
                        size_t n)
 {
-    step->items = keep(l->s, n, sizeof(*step->items));
+    step->items = pl_load_keep(l->s, n, sizeof(*step->items));
     for (size_t i = 0; i < n; i++) {
-        step->items[i] = node[i] ? load_expr(l, node[i]) : NULL;
+        step->items[i] = node[i] ? pl_load_expr(l, node[i]) : NULL;
         if (node[i] && !step->items[i])
             return false;
     }
@@ -96,7 +96,7 @@ static bool load_items(struct load *l, struct pl_step *step, const struct pl_yam
 }
 
 /* An array: [a, b], "hex", {fill: byte, count: n} or {last: xor, count: n}. */
-static bool load_data(struct load *l, struct pl_step *step, const struct pl_yaml *node)
+static bool load_data(struct pl_load *l, struct pl_step *step, const struct pl_yaml *node)
 {
     static const char *const fill_keys[] = {"fill", "count", NULL};
     static const char *const last_keys[] = {"last", "count", NULL};
@@ -125,7 +125,7 @@ static const struct pl_array_def *array_named(const struct pl_layout *layout, co
     return NULL;
 }
 
-static bool load_field(struct load *l, struct pl_step *step, const struct pl_layout *layout,
+static bool load_field(struct pl_load *l, struct pl_step *step, const struct pl_layout *layout,
                        const struct pl_yaml *node)
 {
     if (array_named(layout, node->key))
@@ -138,12 +138,12 @@ static bool load_field(struct load *l, struct pl_step *step, const struct pl_lay
     if (assign->field == PL_F_none && !is_bend(node->key))
         return pl_yaml_error(node, l->error, l->cap, "%s has no field of this name",
                              step->def->name);
-    assign->value = load_expr(l, node);
+    assign->value = pl_load_expr(l, node);
     step->n_assign++;
     return assign->value != NULL;
 }
 
-static bool load_message(struct load *l, struct pl_step *step, const struct pl_yaml *node)
+static bool load_message(struct pl_load *l, struct pl_step *step, const struct pl_yaml *node)
 {
     step->op = PL_STEP_SEND;
     if (node->kind == PL_YAML_SCALAR && node->length == 0)
@@ -153,7 +153,7 @@ static bool load_message(struct load *l, struct pl_step *step, const struct pl_y
     const struct pl_yaml *response = pl_yaml_get(node, "_response");
     const struct pl_layout *layout =
         response && step->def->response ? step->def->response : step->def->request;
-    step->assign = keep(l->s, node->n, sizeof(*step->assign));
+    step->assign = pl_load_keep(l->s, node->n, sizeof(*step->assign));
     for (size_t i = 0; i < node->n; i++)
         if (!load_field(l, step, layout, node->item[i]))
             return false;
@@ -162,15 +162,15 @@ static bool load_message(struct load *l, struct pl_step *step, const struct pl_y
 
 /* --- the other steps --- */
 
-static bool load_let(struct load *l, struct pl_step *step, const struct pl_yaml *node)
+static bool load_let(struct pl_load *l, struct pl_step *step, const struct pl_yaml *node)
 {
     step->op = PL_STEP_LET;
     if (node->kind != PL_YAML_MAPPING)
         return pl_yaml_error(node, l->error, l->cap, "takes a mapping of names and expressions");
-    step->assign = keep(l->s, node->n, sizeof(*step->assign));
+    step->assign = pl_load_keep(l->s, node->n, sizeof(*step->assign));
     for (size_t i = 0; i < node->n; i++) {
         step->assign[i].name = node->item[i]->key;
-        step->assign[i].value = load_expr(l, node->item[i]);
+        step->assign[i].value = pl_load_expr(l, node->item[i]);
         if (!step->assign[i].value)
             return false;
     }
@@ -178,7 +178,7 @@ static bool load_let(struct load *l, struct pl_step *step, const struct pl_yaml 
     return true;
 }
 
-static bool load_branch(struct load *l, const struct pl_yaml *step_node, const char *key,
+static bool load_branch(struct pl_load *l, const struct pl_yaml *step_node, const char *key,
                         struct pl_steps **out, bool required)
 {
     const struct pl_yaml *node = pl_yaml_get(step_node, key);
@@ -188,7 +188,7 @@ static bool load_branch(struct load *l, const struct pl_yaml *step_node, const c
     return *out != NULL;
 }
 
-static bool load_expect(struct load *l, struct pl_step *step, const struct pl_yaml *whole)
+static bool load_expect(struct pl_load *l, struct pl_step *step, const struct pl_yaml *whole)
 {
     const struct pl_yaml *node = pl_yaml_get(whole, "clause");
     const char *id;
@@ -216,6 +216,15 @@ static const struct keyword keywords[] = {
     {"let", PL_STEP_LET, {"let"}},
     {"repeat", PL_STEP_REPEAT, {"repeat", "steps"}},
     {"if", PL_STEP_IF, {"if", "then", "else"}},
+    {"ring", PL_STEP_RING, {"ring"}},
+    {"chain", PL_STEP_CHAIN, {"chain"}},
+    {"publish", PL_STEP_PUBLISH, {"publish"}},
+    {"kick", PL_STEP_KICK, {"kick"}},
+    {"await_used", PL_STEP_AWAIT_USED, {"await_used"}},
+    {"idle", PL_STEP_IDLE, {"idle"}},
+    {"notify", PL_STEP_NOTIFY, {"notify"}},
+    {"poke", PL_STEP_POKE, {"poke"}},
+    {"burst", PL_STEP_BURST, {"burst"}},
 };
 
 static const struct keyword *find_keyword(const struct pl_yaml *node, const struct pl_yaml **value)
@@ -228,13 +237,15 @@ static const struct keyword *find_keyword(const struct pl_yaml *node, const stru
     return NULL;
 }
 
-static bool load_keyword(struct load *l, struct pl_step *step, const struct pl_yaml *node,
+static bool load_keyword(struct pl_load *l, struct pl_step *step, const struct pl_yaml *node,
                          const struct keyword *word, const struct pl_yaml *value)
 {
     const char *text;
     step->op = word->op;
     if (!pl_yaml_known_keys(node, word->keys, l->error, l->cap))
         return false;
+    if (word->op >= PL_STEP_RING)
+        return pl_load_vq_step(l, step, value);
     switch (word->op) {
     case PL_STEP_RAW:
         return pl_yaml_string(value, &text, l->error, l->cap) && load_hex(l, step, value, text);
@@ -243,10 +254,12 @@ static bool load_keyword(struct load *l, struct pl_step *step, const struct pl_y
         return pl_yaml_string(value, &step->name, l->error, l->cap);
     case PL_STEP_LET:
         return load_let(l, step, value);
+    case PL_STEP_BURST:
+        return load_branch(l, node, "burst", &step->then, true);
     default:
         break;
     }
-    step->expr = load_expr(l, value);
+    step->expr = pl_load_expr(l, value);
     if (!step->expr)
         return false;
     if (word->op == PL_STEP_EXPECT)
@@ -259,7 +272,7 @@ static bool load_keyword(struct load *l, struct pl_step *step, const struct pl_y
     return true;
 }
 
-static bool load_word(struct load *l, struct pl_step *step, const struct pl_yaml *node)
+static bool load_word(struct pl_load *l, struct pl_step *step, const struct pl_yaml *node)
 {
     static const struct {
         const char *name;
@@ -280,7 +293,7 @@ static bool load_word(struct load *l, struct pl_step *step, const struct pl_yaml
                          node->text, l->s->spec->name);
 }
 
-static bool load_step(struct load *l, struct pl_step *step, const struct pl_yaml *node)
+static bool load_step(struct pl_load *l, struct pl_step *step, const struct pl_yaml *node)
 {
     const struct pl_yaml *value;
     step->at = node;
@@ -299,14 +312,14 @@ static bool load_step(struct load *l, struct pl_step *step, const struct pl_yaml
     return load_message(l, step, node->item[0]);
 }
 
-static struct pl_steps *load_steps(struct load *l, const struct pl_yaml *node)
+static struct pl_steps *load_steps(struct pl_load *l, const struct pl_yaml *node)
 {
     if (node->kind != PL_YAML_SEQUENCE) {
         pl_yaml_error(node, l->error, l->cap, "a list of steps is expected");
         return NULL;
     }
-    struct pl_steps *steps = keep(l->s, 1, sizeof(*steps));
-    steps->step = keep(l->s, node->n, sizeof(*steps->step));
+    struct pl_steps *steps = pl_load_keep(l->s, 1, sizeof(*steps));
+    steps->step = pl_load_keep(l->s, node->n, sizeof(*steps->step));
     steps->n = node->n;
     for (size_t i = 0; i < node->n; i++)
         if (!load_step(l, &steps->step[i], node->item[i]))
@@ -316,11 +329,20 @@ static struct pl_steps *load_steps(struct load *l, const struct pl_yaml *node)
 
 /* --- scenarios --- */
 
+static bool has_ring_steps(const struct pl_steps *steps)
+{
+    for (size_t i = 0; steps && i < steps->n; i++)
+        if (steps->step[i].io || has_ring_steps(steps->step[i].then) ||
+            has_ring_steps(steps->step[i].otherwise))
+            return true;
+    return false;
+}
+
 /* A list of words, or one word. */
-static const char **load_words(struct load *l, const struct pl_yaml *node)
+static const char **load_words(struct pl_load *l, const struct pl_yaml *node)
 {
     size_t n = node->kind == PL_YAML_SEQUENCE ? node->n : 1;
-    const char **words = keep(l->s, n + 1, sizeof(*words));
+    const char **words = pl_load_keep(l->s, n + 1, sizeof(*words));
     for (size_t i = 0; i < n; i++) {
         const struct pl_yaml *item = node->kind == PL_YAML_SEQUENCE ? node->item[i] : node;
         if (!pl_yaml_string(item, &words[i], l->error, l->cap))
@@ -329,7 +351,7 @@ static const char **load_words(struct load *l, const struct pl_yaml *node)
     return words;
 }
 
-static bool load_clause_ids(struct load *l, struct pl_scenario *scenario,
+static bool load_clause_ids(struct pl_load *l, struct pl_scenario *scenario,
                             const struct pl_yaml *node)
 {
     scenario->clauses = load_words(l, node);
@@ -340,12 +362,12 @@ static bool load_clause_ids(struct load *l, struct pl_scenario *scenario,
     return scenario->clauses != NULL;
 }
 
-static bool load_with(struct load *l, struct pl_scenario *scenario, const struct pl_yaml *node)
+static bool load_with(struct pl_load *l, struct pl_scenario *scenario, const struct pl_yaml *node)
 {
     if (node->kind != PL_YAML_MAPPING)
         return pl_yaml_error(node, l->error, l->cap,
                              "takes a mapping of names and lists of values");
-    scenario->with = keep(l->s, node->n, sizeof(*scenario->with));
+    scenario->with = pl_load_keep(l->s, node->n, sizeof(*scenario->with));
     scenario->n_with = node->n;
     size_t product = 1;
     for (size_t i = 0; i < node->n; i++) {
@@ -354,14 +376,14 @@ static bool load_with(struct load *l, struct pl_scenario *scenario, const struct
         if (list->kind != PL_YAML_SEQUENCE || !list->n)
             return pl_yaml_error(list, l->error, l->cap, "a parameter has a list of values");
         p->name = list->key;
-        p->value = keep(l->s, list->n, sizeof(struct pl_expr *));
+        p->value = pl_load_keep(l->s, list->n, sizeof(struct pl_expr *));
         p->n = list->n;
         product *= list->n;
         if (product > CHOICES_MAX)
             return pl_yaml_error(node, l->error, l->cap,
                                  "the parameters have more than %d combinations", CHOICES_MAX);
         for (size_t k = 0; k < list->n; k++) {
-            p->value[k] = load_expr(l, list->item[k]);
+            p->value[k] = pl_load_expr(l, list->item[k]);
             if (!p->value[k])
                 return false;
         }
@@ -369,10 +391,11 @@ static bool load_with(struct load *l, struct pl_scenario *scenario, const struct
     return true;
 }
 
-static bool load_scenario(struct load *l, struct pl_scenario *scenario, const struct pl_yaml *node)
+static bool load_scenario(struct pl_load *l, struct pl_scenario *scenario,
+                          const struct pl_yaml *node)
 {
-    static const char *const known[] = {"name",  "section", "clauses", "when", "needs",
-                                        "given", "with",    "steps",   NULL};
+    static const char *const known[] = {"name",  "section", "clauses", "when",  "needs",
+                                        "given", "with",    "steps",   "rings", NULL};
     const struct pl_yaml *value;
     if (node->kind != PL_YAML_MAPPING)
         return pl_yaml_error(node, l->error, l->cap, "a scenario is a mapping");
@@ -395,9 +418,9 @@ static bool load_scenario(struct load *l, struct pl_scenario *scenario, const st
         return pl_yaml_error(node, l->error, l->cap, "'clauses' is missing");
     if (!load_clause_ids(l, scenario, value))
         return false;
-    if ((value = pl_yaml_get(node, "when")) && !(scenario->when = load_expr(l, value)))
+    if ((value = pl_yaml_get(node, "when")) && !(scenario->when = pl_load_expr(l, value)))
         return false;
-    if ((value = pl_yaml_get(node, "needs")) && !(scenario->needs = load_expr(l, value)))
+    if ((value = pl_yaml_get(node, "needs")) && !(scenario->needs = pl_load_expr(l, value)))
         return false;
     if ((value = pl_yaml_get(node, "given")) && !(scenario->given = load_words(l, value)))
         return false;
@@ -407,10 +430,14 @@ static bool load_scenario(struct load *l, struct pl_scenario *scenario, const st
     if (!(value = pl_yaml_get(node, "steps")))
         return pl_yaml_error(node, l->error, l->cap, "'steps' is missing");
     scenario->steps = load_steps(l, value);
+    if ((value = pl_yaml_get(node, "rings")) &&
+        !pl_yaml_bool(value, &scenario->rings, l->error, l->cap))
+        return false;
+    scenario->rings |= has_ring_steps(scenario->steps);
     return scenario->steps != NULL;
 }
 
-static bool load_list(struct load *l, const struct pl_yaml *node)
+static bool load_list(struct pl_load *l, const struct pl_yaml *node)
 {
     if (node->kind != PL_YAML_SEQUENCE)
         return pl_yaml_error(node, l->error, l->cap, "a list of scenarios is expected");
@@ -427,7 +454,7 @@ static bool load_list(struct load *l, const struct pl_yaml *node)
     return true;
 }
 
-static bool load_procedures(struct load *l, const struct pl_yaml *node)
+static bool load_procedures(struct pl_load *l, const struct pl_yaml *node)
 {
     if (node->kind != PL_YAML_MAPPING)
         return pl_yaml_error(node, l->error, l->cap, "takes a mapping of names and steps");
@@ -450,7 +477,7 @@ static bool load_procedures(struct load *l, const struct pl_yaml *node)
 bool pl_scenarios_add(struct pl_scenarios *s, struct pl_yaml_doc *doc, char *error, size_t cap)
 {
     static const char *const known[] = {"section", "scenarios", "procedures", NULL};
-    struct load l = {s, error, cap, "-"};
+    struct pl_load l = {s, error, cap, "-"};
     const struct pl_yaml *root = pl_yaml_root(doc), *node;
     struct pl_yaml_doc **docs = realloc(s->docs, (s->n_docs + 1) * sizeof(struct pl_yaml_doc *));
     if (!docs)

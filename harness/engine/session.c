@@ -50,6 +50,9 @@ void pl_session_free(struct pl_session *s)
         free(s->ring[i].bytes);
     free(s->buffer);
     free(s->last_bytes);
+    if (s->watch.free)
+        s->watch.free(s->watch.opaque);
+    s->watch = (struct pl_session_watch){0};
 }
 
 void pl_session_begin(struct pl_session *s)
@@ -78,6 +81,8 @@ int pl_session_start(struct pl_session *s, const struct pl_bus_params *bus)
     s->stuck = false;
     s->spoken = false;
     s->silences = 0;
+    if (s->watch.started)
+        s->watch.started(s->watch.opaque);
     pl_oracle_start(s->oracle, bus->max_msg_size, bus->features);
     pl_session_begin(s);
     return 0;
@@ -226,9 +231,26 @@ static int take(struct pl_session *s, int timeout_ms)
     if (m.form == PL_FORM_RUNT)
         return 1;
     note_answer(s, &m);
+    if (s->watch.message)
+        s->watch.message(s->watch.opaque, &m, false);
     if (!m.response && m.bus && !m.event)
         answer_iut(s, &m);
     return 1;
+}
+
+int pl_session_receive(struct pl_session *s, int timeout_ms)
+{
+    return take(s, timeout_ms);
+}
+
+static void watch_sent(struct pl_session *s, const void *bytes, size_t size)
+{
+    struct pl_msg m;
+    if (!s->watch.message)
+        return;
+    pl_decode(s->spec, bytes, size, &m);
+    if (m.form != PL_FORM_RUNT)
+        s->watch.message(s->watch.opaque, &m, true);
 }
 
 int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
@@ -238,6 +260,7 @@ int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
     s->surplus -= s->surplus > 0;
     record(s, bytes, size, true);
     pl_oracle_sent(s->oracle, bytes, size);
+    watch_sent(s, bytes, size);
     int err = s->port->ops->send(s->port, bytes, size);
     if (err == -EPIPE) { /* what it said before it went counts */
         for (int i = 0; i < FLOOD_MAX && s->alive && take(s, 0) > 0; i++)
@@ -250,13 +273,18 @@ int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
     return 0;
 }
 
-static int patience(const struct pl_session *s)
+int pl_session_patience(const struct pl_session *s, unsigned misses)
 {
-    if (s->misses >= IMPATIENT_AFTER) {
-        int ms = s->misses >= HOPELESS_AFTER ? HOPELESS_MS : IMPATIENT_MS;
+    if (misses >= IMPATIENT_AFTER) {
+        int ms = misses >= HOPELESS_AFTER ? HOPELESS_MS : IMPATIENT_MS;
         return s->timeouts.fence < ms ? s->timeouts.fence : ms;
     }
-    return s->misses ? s->timeouts.fence : s->timeouts.response;
+    return misses ? s->timeouts.fence : s->timeouts.response;
+}
+
+static int patience(const struct pl_session *s)
+{
+    return pl_session_patience(s, s->misses);
 }
 
 static int send_fence(struct pl_session *s);

@@ -32,12 +32,24 @@ struct pl_session_events {
     void (*note)(void *opaque, const char *line);
 };
 
+/*
+ * Who follows the conversation besides: each message that was recorded and judged, and each start,
+ * after which nothing is left in the shared memory. `free` ends with the session.
+ */
+struct pl_session_watch {
+    void *opaque;
+    void (*message)(void *opaque, const struct pl_msg *m, bool to_iut);
+    void (*started)(void *opaque);
+    void (*free)(void *opaque);
+};
+
 struct pl_session {
     struct pl_port *port;
     struct pl_oracle *oracle;
     const struct pl_spec *spec;
     struct pl_timeouts timeouts;
     struct pl_session_events events;
+    struct pl_session_watch watch; /* all NULL: nobody */
     struct pl_bus_params bus;
     bool alive;        /* started, and not ended since */
     bool spoken;       /* something came from it since the start, or was waited for long enough */
@@ -97,6 +109,10 @@ int pl_session_wait(struct pl_session *s);
 int pl_session_flush(struct pl_session *s);
 /* A fence, whatever is pending: everything that the IUT sent before is read. */
 int pl_session_fence(struct pl_session *s);
+/* One message, at most timeout_ms from now: 1, 0 where none came, or a negative errno. */
+int pl_session_receive(struct pl_session *s, int timeout_ms);
+/* How long an answer is waited for once `misses` of them did not come, in milliseconds. */
+int pl_session_patience(const struct pl_session *s, unsigned misses);
 /* Poll the status until it is 0, at most timeouts.reset. */
 int pl_session_await_reset(struct pl_session *s);
 /* Wait for the configuration events that are due. */

@@ -11,20 +11,7 @@
 #include "engine/version.h"
 #include "pl_digest.h"
 
-enum {
-    BROKEN_MAX = 3,
-    DISCOVERY_MAX = 2048,
-    WINDOW_MAX = 1024,
-    DEVICES_FULL = 4,
-    MISSES_MAX = 500,
-    STUCK_MAX = 12
-};
-
-enum {
-    SMALL_SIZE = 64,
-    SIZES = 4
-}; /* a small size between the draft's least and its recommended one */
-static const unsigned depths[] = {1, 4};
+enum { MISSES_MAX = 500, STUCK_MAX = 12 };
 
 static double seconds_now(void)
 {
@@ -33,143 +20,23 @@ static double seconds_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* --- which devices are there --- */
-
-static void add_device(struct pl_suite *suite, uint16_t number)
-{
-    if (suite->n_devices < sizeof(suite->devices) / sizeof(suite->devices[0]))
-        suite->devices[suite->n_devices++] = number;
-}
-
-/* As many device numbers as one answer can tell of. */
-static uint32_t window_size(const struct pl_suite *suite)
-{
-    const struct pl_message_def *def = pl_spec_message(suite->spec, PL_GET_DEVICES);
-    uint32_t room =
-        suite->session.bus.max_msg_size - suite->spec->header.size - def->response->size;
-    return 8 * room < WINDOW_MAX ? 8 * room : WINDOW_MAX;
-}
-
-/* Tell the oracle the first n device numbers; 0: nothing is known of them. */
-static void tell_devices(struct pl_suite *suite, size_t n)
-{
-    char text[8 * (sizeof(suite->devices) / sizeof(suite->devices[0]))] = "";
-    size_t at = 0;
-    for (size_t i = 0; i < n; i++)
-        at += (size_t)snprintf(text + at, sizeof(text) - at, " %u", suite->devices[i]);
-    pl_session_tell(&suite->session, "devices%s", text);
-}
-
-/* One window of GET_DEVICES; returns next_offset, 0 at the end, -1 where it was not answered. */
-static int ask_window(struct pl_suite *suite, uint16_t offset, bool first)
-{
-    struct pl_session *s = &suite->session;
-    struct pl_msg m = {.kind = PL_GET_DEVICES}, witness = {.kind = PL_GET_DEVICE_INFO};
-    m.f[PL_F_offset] = offset;
-    m.f[PL_F_count] = window_size(suite);
-    if (!pl_session_probe(s, &m, first ? &witness : NULL) || s->last.form != PL_FORM_OK)
-        return -1;
-    for (uint32_t i = 0; i < s->last.f[PL_F_count] && i / 8 < s->last.data_len; i++)
-        if (s->last.data[i / 8] >> (i % 8) & 1)
-            add_device(suite, (uint16_t)(offset + i));
-    uint64_t next = s->last.f[PL_F_next_offset];
-    return next > offset ? (int)next : 0;
-}
-
-/* Does a device answer? Silence is no failure yet: it may not be there. */
-static bool probe(struct pl_suite *suite, enum pl_kind kind)
-{
-    struct pl_msg m = {.kind = kind};
-    return pl_session_probe(&suite->session, &m, NULL);
-}
-
-static int enumerate(struct pl_suite *suite)
-{
-    int next = ask_window(suite, 0, true);
-    if (next < 0)
-        return -ENODEV;
-    for (int i = 0; next > 0 && i < DISCOVERY_MAX; i++)
-        next = ask_window(suite, (uint16_t)next, false);
-    return suite->n_devices ? 0 : -ENODEV;
-}
-
-int pl_suite_discover(struct pl_suite *suite)
-{
-    const struct pl_suite_options *o = suite->options;
-    struct pl_session *s = &suite->session;
-    suite->n_devices = 0;
-    s->dev_num = 0;
-    if (o->n_devices) {
-        for (size_t i = 0; i < o->n_devices; i++)
-            add_device(suite, o->devices[i]);
-        tell_devices(suite, suite->n_devices);
-        return 0;
-    }
-    tell_devices(suite, 0);
-    if (pl_spec_message(suite->spec, PL_GET_DEVICES) && enumerate(suite) == 0) {
-        tell_devices(suite, suite->n_devices);
-        return 0;
-    }
-    if (!s->alive)
-        return -EPIPE;
-    suite->n_devices = 0;
-    add_device(suite, 0);
-    if (probe(suite, PL_GET_DEVICE_INFO))
-        return 0;
-    if (s->alive && probe(suite, PL_GET_DEVICE_STATUS)) {
-        tell_devices(suite, 1);
-        return 0;
-    }
-    return s->alive ? -ETIMEDOUT : -EPIPE;
-}
-
-/* --- starting, and starting again --- */
-
-int pl_suite_start(struct pl_suite *suite, const struct pl_bus_params *bus)
-{
-    struct pl_session *s = &suite->session;
-    int err = pl_session_start(s, bus);
-    if (err < 0)
-        return err;
-    pl_suite_record_group(suite);
-    err = pl_suite_discover(suite);
-    if (err == -ETIMEDOUT)
-        pl_suite_iut_finding(suite, PL_FINDING_HANG,
-                             "the IUT answered neither GET_DEVICES nor "
-                             "GET_DEVICE_INFO nor GET_DEVICE_STATUS");
-    for (size_t i = 0; !err && i < suite->n_devices; i++) {
-        struct pl_msg m = {.kind = PL_GET_DEVICE_INFO, .dev_num = suite->devices[i]};
-        pl_session_ask(s, &m);
-    }
-    return err;
-}
-
-void pl_suite_restart(struct pl_suite *suite)
-{
-    struct pl_bus_params bus = suite->session.bus;
-    struct pl_end end;
-    if (++suite->broken_in_a_row >= BROKEN_MAX) {
-        suite->give_up = true;
-        return;
-    }
-    suite->options->port->ops->stop(suite->options->port, &end);
-    if (pl_suite_start(suite, &bus) < 0)
-        suite->give_up = true;
-}
-
 /* --- one scenario in one combination --- */
 
-static const char *profile_name(const struct pl_session *s)
-{
-    return s->bus.features >> PL_C_TF_STRICT_CONFIG_GENERATION & 1 ? "strict" : "baseline";
-}
-
+/* What runs, as reports name it: the scenario's own parameters, then those of the whole run. */
 static void describe(struct pl_suite *suite, const struct pl_combination *c, const char *parameters)
 {
-    snprintf(suite->where, sizeof(suite->where),
-             "%s%sprofile=%s max_msg_size=%u outstanding=%u dev_num=%u", parameters,
-             parameters[0] ? " " : "", profile_name(&suite->session),
-             suite->session.bus.max_msg_size, c->outstanding, c->dev_num);
+    char text[16];
+    uint32_t value[PL_AXES];
+    size_t axes = suite->current->rings ? PL_AXES : PL_AXIS_DIMENSIONS;
+    size_t n = 0, cap = sizeof(suite->where);
+    pl_axes_pack(&suite->session.bus, c, value);
+    n += (size_t)snprintf(suite->where, cap, "%s%s", parameters, parameters[0] ? " " : "");
+    for (size_t i = 0; i < axes && n < cap; i++) {
+        pl_axis_format(i, value[i], text, sizeof(text));
+        n += (size_t)snprintf(suite->where + n, cap - n, "%s=%s ", pl_axis_name(i), text);
+    }
+    if (n < cap)
+        snprintf(suite->where + n, cap - n, "dev_num=%u", c->dev_num);
 }
 
 static enum pl_scenario_verdict worse(enum pl_scenario_verdict a, enum pl_scenario_verdict b)
@@ -198,6 +65,8 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
     struct pl_run_result result = {.verdict = PL_SCENARIO_PASS};
     suite->failed_now = false;
     suite->current = scenario;
+    suite->combination = c;
+    suite->choice_index = choice;
     describe(suite, c, "");
     suite->choice = &result;
     pl_run_once(&suite->session, suite->options->scenarios, scenario, choice, c, &result);
@@ -226,8 +95,8 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
 /* All combinations of all parameters where the draft's recommended size is in force. */
 static bool whole_product(const struct pl_suite *suite, const struct pl_combination *c)
 {
-    return suite->options->exhaustive || suite->options->bus ||
-           (suite->session.bus.max_msg_size == suite->spec->recommended_max_msg_size &&
+    return suite->options->exhaustive || suite->options->bus || suite->options->fixed.any ||
+           (suite->session.bus.max_msg_size == pl_suite_plain(suite, PL_AXIS_MAX_MSG_SIZE) &&
             c->outstanding == 1 && c->dev_num == suite->devices[0]);
 }
 
@@ -251,8 +120,14 @@ static size_t covering_choice(const struct pl_scenario *scenario, size_t i, size
     return choice;
 }
 
+/* Which choices of a scenario's own parameters run: n of them from `first` on, or all. */
+struct span {
+    bool whole;
+    size_t first, n, turn;
+};
+
 static void run_scenario(struct pl_suite *suite, const struct pl_scenario *scenario,
-                         const struct pl_combination *c)
+                         const struct pl_combination *c, const struct span *span)
 {
     uint64_t before = suite->session.numbers;
     struct pl_scenario_result sum = {
@@ -260,15 +135,15 @@ static void run_scenario(struct pl_suite *suite, const struct pl_scenario *scena
     if (!pl_run_applies(&suite->session, scenario, c))
         return;
     suite->noted = false;
-    bool whole = whole_product(suite, c);
-    size_t n = whole ? pl_run_choices(scenario) : covering_choices(scenario);
-    size_t turn = suite->group_index + c->outstanding;
+    size_t n = span->whole ? pl_run_choices(scenario) : span->n;
     for (size_t i = 0; i < n && !suite->give_up; i++)
-        run_choice(suite, scenario, whole ? i : covering_choice(scenario, i, turn), i == 0, c,
-                   &sum);
+        run_choice(suite, scenario,
+                   span->whole ? i : covering_choice(scenario, span->first + i, span->turn), i == 0,
+                   c, &sum);
     sum.messages = suite->session.numbers - before;
     pl_suite_add_scenario(suite, &sum);
     suite->current = NULL;
+    suite->combination = NULL;
 }
 
 static bool selected(const struct pl_suite *suite, const struct pl_scenario *scenario)
@@ -276,30 +151,146 @@ static bool selected(const struct pl_suite *suite, const struct pl_scenario *sce
     return !suite->options->select || pl_scenario_selected(scenario, suite->options->select);
 }
 
-/* Both depths at the recommended size and where the parameters are fixed; else one in turns. */
+static void advance(struct pl_suite *suite)
+{
+    suite->done++;
+    if (suite->options->progress)
+        suite->options->progress(suite->options->opaque, suite->done, suite->all);
+}
+
+/* --- scenarios of messages alone --- */
+
+/* All depths at the recommended size and where the parameters are fixed; else one in turns. */
 static bool depth_wanted(const struct pl_suite *suite, size_t k)
 {
     return suite->options->exhaustive || suite->options->bus || suite->options->quick ||
-           suite->session.bus.max_msg_size == suite->spec->recommended_max_msg_size ||
+           suite->options->fixed.any ||
+           suite->session.bus.max_msg_size == pl_suite_plain(suite, PL_AXIS_MAX_MSG_SIZE) ||
            k == (suite->group_index + (suite->session.bus.features & 1)) % 2;
 }
 
-static void run_group(struct pl_suite *suite)
+static void run_messages(struct pl_suite *suite, size_t d, unsigned outstanding)
 {
     const struct pl_scenarios *all = suite->options->scenarios;
-    size_t n_depths = suite->options->quick ? 1 : sizeof(depths) / sizeof(depths[0]);
-    for (size_t d = 0; d < suite->n_devices && d < DEVICES_FULL; d++)
-        for (size_t k = 0; k < n_depths; k++)
-            for (size_t i = 0; i < all->n && !suite->give_up && depth_wanted(suite, k); i++) {
-                struct pl_combination c = {.outstanding = depths[k],
-                                           .dev_num = suite->devices[d],
-                                           .seed = suite->options->seed};
-                if (selected(suite, &all->list[i]))
-                    run_scenario(suite, &all->list[i], &c);
-                suite->done++;
-                if (suite->options->progress)
-                    suite->options->progress(suite->options->opaque, suite->done, suite->all);
-            }
+    uint32_t none = 0;
+    struct pl_combination c = {
+        .outstanding = outstanding, .dev_num = suite->devices[d], .seed = suite->options->seed};
+    for (size_t i = 0; i < PL_DIMENSIONS; i++)
+        c.dimension[i] = pl_dimensions[i].value[0];
+    pl_suite_reset_ms(suite, d, &none);
+    for (size_t i = 0; i < all->n && !suite->give_up; i++) {
+        const struct pl_scenario *scenario = &all->list[i];
+        const struct span span = {.whole = whole_product(suite, &c),
+                                  .n = covering_choices(scenario),
+                                  .turn = suite->group_index + outstanding};
+        if (!scenario->rings && selected(suite, scenario))
+            run_scenario(suite, scenario, &c, &span);
+        advance(suite);
+    }
+}
+
+/* --- scenarios with virtqueues --- */
+
+static bool any_rings(const struct pl_suite *suite)
+{
+    const struct pl_scenarios *all = suite->options->scenarios;
+    for (size_t i = 0; i < all->n; i++)
+        if (all->list[i].rings && selected(suite, &all->list[i]))
+            return true;
+    return false;
+}
+
+/* Virtqueues need memory that both sides reach. */
+static void skip_rings(struct pl_suite *suite, const char *reason)
+{
+    const struct pl_scenarios *all = suite->options->scenarios;
+    const struct pl_combination none = {0};
+    uint32_t value[PL_AXES];
+    char where[64], profile[16];
+    pl_axes_pack(&suite->session.bus, &none, value);
+    pl_axis_format(PL_AXIS_PROFILE, value[PL_AXIS_PROFILE], profile, sizeof(profile));
+    snprintf(where, sizeof(where), "profile=%s max_msg_size=%u", profile,
+             value[PL_AXIS_MAX_MSG_SIZE]);
+    const char *parameters = pl_suite_text(suite, where);
+    for (size_t i = 0; i < all->n; i++) {
+        const struct pl_scenario *scenario = &all->list[i];
+        if (!scenario->rings || !selected(suite, scenario))
+            continue;
+        const struct pl_scenario_result sum = {.name = scenario->name,
+                                               .section = scenario->section,
+                                               .clauses = scenario->clauses,
+                                               .verdict = PL_SCENARIO_SKIPPED,
+                                               .reason = reason,
+                                               .parameters = parameters};
+        note_skip(suite, scenario, reason);
+        pl_suite_add_scenario(suite, &sum);
+    }
+}
+
+/* Every choice where nothing else is varied, elsewhere one after the other from row to row. */
+static void run_row(struct pl_suite *suite, size_t d, const struct pl_suite_rows *rows, size_t row)
+{
+    const struct pl_scenarios *all = suite->options->scenarios;
+    struct pl_bus_params bus = suite->session.bus;
+    struct pl_combination c = {.dev_num = suite->devices[d], .seed = suite->options->seed};
+    uint32_t value[PL_AXES];
+    pl_suite_row(rows, row, value);
+    pl_axes_unpack(value, &bus, &c);
+    pl_suite_reset_ms(suite, d, &c.dimension[PL_DIM_RESET_MS]);
+    for (size_t i = 0; i < all->n && !suite->give_up; i++) {
+        const struct pl_scenario *scenario = &all->list[i];
+        if (!scenario->rings || !selected(suite, scenario))
+            continue;
+        const struct span span = {.whole = row == 0 || suite->options->exhaustive ||
+                                           suite->options->fixed.any,
+                                  .first = row,
+                                  .n = 1,
+                                  .turn = row / covering_choices(scenario)};
+        run_scenario(suite, scenario, &c, &span);
+        advance(suite);
+    }
+}
+
+static bool row_is_here(const struct pl_suite *suite, const struct pl_suite_rows *rows, size_t row,
+                        bool slow)
+{
+    uint32_t value[PL_AXES], now[PL_AXES];
+    const struct pl_combination none = {0};
+    pl_suite_row(rows, row, value);
+    pl_axes_pack(&suite->session.bus, &none, now);
+    return value[PL_AXIS_PROFILE] == now[PL_AXIS_PROFILE] &&
+           value[PL_AXIS_MAX_MSG_SIZE] == now[PL_AXIS_MAX_MSG_SIZE] &&
+           (value[PL_AXIS_DIMENSIONS + PL_DIM_RESET_MS] != 0) == slow;
+}
+
+/* The rows of this group; those with slow resets last, for what control set may not go away. */
+static void run_rings(struct pl_suite *suite, size_t d)
+{
+    const struct pl_suite_rows *rows = pl_suite_rows(suite, d);
+    if (rows && rows->rows.n == 0)
+        skip_rings(suite, "no combination of the parameters that are fixed is possible here");
+    for (int slow = 0; rows && slow < 2; slow++)
+        for (size_t row = 0; row < rows->rows.n && !suite->give_up; row++)
+            if (row_is_here(suite, rows, row, slow))
+                run_row(suite, d, rows, row);
+}
+
+/* --- a group: one set of bus parameters --- */
+
+static void run_group(struct pl_suite *suite)
+{
+    uint32_t depths[PL_AXIS_VALUES];
+    size_t n_depths = pl_suite_axis(suite, PL_AXIS_OUTSTANDING, depths);
+    bool rings = any_rings(suite), memory = suite->options->port->mem != NULL;
+    if (rings && !memory && suite->group_index == 0)
+        skip_rings(suite, "there is no memory that the IUT shares");
+    for (size_t d = 0; d < suite->n_devices && d < PL_SUITE_DEVICES; d++) {
+        for (size_t k = 0; k < n_depths && !suite->give_up; k++)
+            if (depth_wanted(suite, k))
+                run_messages(suite, d, depths[k]);
+        if (rings && memory && !suite->give_up)
+            run_rings(suite, d);
+    }
 }
 
 /* --- the whole --- */
@@ -340,32 +331,48 @@ bool pl_suite_prepare(struct pl_suite *suite, const struct pl_suite_options *o)
     return true;
 }
 
-/* Every profile with every size, or the one combination that the IUT or the user keeps to. */
-static size_t make_groups(const struct pl_suite *suite, struct pl_bus_params *out)
+enum { GROUPS_MAX = 2 * PL_AXIS_VALUES };
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Every profile with every size, or what the IUT or the user keeps to. */
+static size_t make_groups(const struct pl_suite *suite, struct pl_bus_params out[GROUPS_MAX])
 {
     const struct pl_suite_options *o = suite->options;
-    size_t n = 0;
-    if (o->bus || !o->port->restartable || o->quick) {
-        struct pl_bus_params bus = {suite->spec->revision, suite->spec->recommended_max_msg_size,
-                                    0};
-        out[0] = o->bus ? *o->bus : bus;
-        return 1;
-    }
-    const uint32_t sizes[SIZES] = {suite->spec->min_max_msg_size, SMALL_SIZE,
-                                   suite->spec->recommended_max_msg_size,
-                                   suite->spec->max_max_msg_size};
-    for (uint32_t strict = 0; strict < 2; strict++)
-        for (size_t i = 0; i < SIZES; i++)
-            out[n++] = (struct pl_bus_params){suite->spec->revision, sizes[i],
-                                              strict << PL_C_TF_STRICT_CONFIG_GENERATION};
+    uint32_t profiles[PL_AXIS_VALUES], sizes[PL_AXIS_VALUES];
+    struct pl_combination unused = {0};
+    size_t n = 0, n_profiles = pl_suite_axis(suite, PL_AXIS_PROFILE, profiles);
+    size_t n_sizes = pl_suite_axis(suite, PL_AXIS_MAX_MSG_SIZE, sizes);
+    qsort(sizes, n_sizes, sizeof(sizes[0]), by_size);
+    for (size_t p = 0; p < n_profiles; p++)
+        for (size_t i = 0; i < n_sizes; i++) {
+            uint32_t value[PL_AXES] = {
+                [PL_AXIS_PROFILE] = profiles[p], [PL_AXIS_MAX_MSG_SIZE] = sizes[i]};
+            out[n] = o->bus ? *o->bus : (struct pl_bus_params){.revision = suite->spec->revision};
+            pl_axes_unpack(value, &out[n++], &unused);
+        }
     return n;
+}
+
+/* The last group's IUT goes on running where it cannot be started again and is still needed. */
+static void end_group(struct pl_suite *suite, bool last)
+{
+    struct pl_end end;
+    const struct pl_suite_options *o = suite->options;
+    if (last && o->reduce && !o->port->restartable && suite->n_findings)
+        return;
+    o->port->ops->stop(o->port, &end);
+    suite->session.alive = false;
 }
 
 static int run_all(struct pl_suite *suite, char *error, size_t cap)
 {
-    struct pl_bus_params groups[16];
+    struct pl_bus_params groups[GROUPS_MAX];
     size_t n = make_groups(suite, groups);
-    struct pl_end end;
     suite->all = n * suite->options->scenarios->n * (suite->options->quick ? 1 : 2);
     for (size_t g = 0; g < n && !suite->give_up; g++) {
         suite->group_index = g;
@@ -378,7 +385,7 @@ static int run_all(struct pl_suite *suite, char *error, size_t cap)
             suite->give_up = true;
         else
             run_group(suite);
-        suite->options->port->ops->stop(suite->options->port, &end);
+        end_group(suite, g + 1 == n || suite->give_up);
     }
     return 0;
 }
@@ -412,6 +419,7 @@ struct pl_suite *pl_suite_run(const struct pl_suite_options *options, int *err, 
                               size_t cap)
 {
     double begun = seconds_now();
+    struct pl_end end;
     struct pl_suite *suite = calloc(1, sizeof(*suite));
     *err = -ENOMEM;
     snprintf(error, cap, "out of memory");
@@ -426,8 +434,11 @@ struct pl_suite *pl_suite_run(const struct pl_suite_options *options, int *err, 
         pl_suite_free(suite);
         return NULL;
     }
-    suite->report.seconds = seconds_now() - begun;
     pl_suite_conclude(suite);
+    if (options->reduce && !suite->give_up)
+        pl_suite_reduce(suite);
+    options->port->ops->stop(options->port, &end);
+    suite->report.seconds = seconds_now() - begun;
     return suite;
 }
 
@@ -444,7 +455,11 @@ void pl_suite_free(struct pl_suite *suite)
         for (size_t k = 0; k < suite->findings[i].n_messages; k++)
             free((void *)(uintptr_t)suite->findings[i].messages[k].bytes);
         free((void *)(uintptr_t)suite->findings[i].messages);
+        free((void *)(uintptr_t)suite->findings[i].matters);
     }
+    for (size_t i = 0; i < PL_SUITE_DEVICES; i++)
+        pl_rows_free(&suite->device_rows[i].rows);
+    free(suite->cases);
     for (size_t i = 0; i < suite->n_texts; i++)
         free(suite->texts[i]);
     pl_session_free(&suite->session);

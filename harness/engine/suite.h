@@ -2,8 +2,7 @@
 #ifndef PL_SUITE_H
 #define PL_SUITE_H
 
-#include "engine/scenario.h"
-#include "engine/session.h"
+#include "engine/run.h"
 #include "report/report.h"
 
 /* What a run needs; zero is a default where a comment says so. */
@@ -25,11 +24,19 @@ struct pl_suite_options {
     /* Progress: called now and then with scenarios run so far and in all; may be NULL. */
     void (*progress)(void *opaque, size_t done, size_t all);
     void *opaque;
-    bool exhaustive; /* every choice in every combination */
-    bool quick;      /* one combination in place of all (benchmarks) */
+    bool exhaustive;            /* every choice in every combination */
+    bool quick;                 /* one combination in place of all (benchmarks) */
+    bool reduce;                /* findings tell which parameters they need */
+    struct pl_axes_fixed fixed; /* parameters that are not varied */
 };
 
 struct pl_suite;
+
+/* Bus parameters and a combination as values of all axes, and back; the rest stays as it is. */
+void pl_axes_pack(const struct pl_bus_params *bus, const struct pl_combination *c,
+                  uint32_t value[PL_AXES]);
+void pl_axes_unpack(const uint32_t value[PL_AXES], struct pl_bus_params *bus,
+                    struct pl_combination *c);
 
 /* Run. NULL with one sentence in error where the IUT cannot be reached (-errno in *err) or memory
  * ends. */

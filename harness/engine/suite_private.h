@@ -2,10 +2,11 @@
 #ifndef PL_SUITE_PRIVATE_H
 #define PL_SUITE_PRIVATE_H
 
+#include "engine/pairwise.h"
 #include "engine/run.h"
 #include "engine/suite.h"
 
-enum { PL_FINDING_MESSAGES = 40 };
+enum { PL_FINDING_MESSAGES = 40, PL_SUITE_DEVICES = 4 /* that are tested */ };
 
 /*
  * The message of a trace file that is not written yet: what is said before the next message comes
@@ -20,6 +21,28 @@ struct pl_suite_record {
     size_t length;
 };
 
+/* The combinations of one device's scenarios with virtqueues. */
+struct pl_suite_rows {
+    uint16_t dev_num;
+    struct pl_rows rows;
+    uint32_t value[PL_AXES][PL_AXIS_VALUES]; /* what a row's value numbers stand for */
+};
+
+/* Where a finding was seen first: what a reduction begins with. */
+struct pl_suite_case {
+    const struct pl_scenario *scenario; /* NULL: none ran */
+    size_t choice, clause;
+    struct pl_combination combination;
+    struct pl_bus_params bus;
+};
+
+/* What a run looks for while it only tries a failure again; see suite_reduce.c. */
+struct pl_suite_hunt {
+    enum pl_finding_kind kind;
+    size_t clause;
+    bool seen;
+};
+
 struct pl_suite {
     const struct pl_suite_options *options;
     const struct pl_spec *spec;
@@ -31,6 +54,7 @@ struct pl_suite {
     struct pl_scenario_result *scenario_results;
     size_t n_scenario_results, cap_scenario_results;
     struct pl_finding *findings;
+    struct pl_suite_case *cases; /* [n_findings] */
     size_t n_findings, cap_findings;
     char **texts; /* everything that is owed to the report as text */
     size_t n_texts, cap_texts;
@@ -39,7 +63,9 @@ struct pl_suite {
     size_t n_devices;
     /* the scenario that runs */
     const struct pl_scenario *current;
-    char where[512]; /* its parameters and combination */
+    const struct pl_combination *combination;
+    size_t choice_index;
+    char where[512];                    /* its parameters and combination */
     const struct pl_run_result *choice; /* the choice that runs: its parameters; NULL between */
     bool failed_now, noted;
     unsigned broken_in_a_row;
@@ -47,6 +73,12 @@ struct pl_suite {
     size_t done, all, group_index;
     struct pl_suite_record record;
     uint32_t n_groups;
+    /* combinations of scenarios with virtqueues */
+    struct pl_suite_rows device_rows[PL_SUITE_DEVICES];
+    size_t n_device_rows;
+    uint32_t reset_ms[PL_SUITE_DEVICES]; /* as last asked for through control */
+    bool no_reset_delay;                 /* control does not do that */
+    struct pl_suite_hunt *hunt;          /* NULL: this is the run itself */
 };
 
 const char *pl_suite_text(struct pl_suite *suite, const char *text); /* a copy that lives as long */
@@ -64,6 +96,29 @@ void pl_suite_record_group(struct pl_suite *suite);
 void pl_suite_record_message(void *opaque, const struct pl_trace_entry *entry);
 void pl_suite_record_note(void *opaque, const char *line);
 void pl_suite_record_flush(struct pl_suite *suite);
+/*
+ * The combinations for device number `d` of those tested, made when they are first asked for: the
+ * IUT runs. NULL without memory.
+ */
+const struct pl_suite_rows *pl_suite_rows(struct pl_suite *suite, size_t d);
+/* Row i as values of all axes. */
+void pl_suite_row(const struct pl_suite_rows *rows, size_t i, uint32_t value[PL_AXES]);
+/* The plain value of an axis in this run. */
+uint32_t pl_suite_plain(const struct pl_suite *suite, size_t axis);
+/* The values of an axis that this run takes, the plain or fixed one first; returns how many. */
+size_t pl_suite_axis(const struct pl_suite *suite, size_t axis, uint32_t out[PL_AXIS_VALUES]);
+/*
+ * Resets of device number `d` of those tested take so long from now on. What control does not do
+ * becomes 0.
+ */
+void pl_suite_reset_ms(struct pl_suite *suite, size_t d, uint32_t *ms);
+/* " --with NAME=VALUE" of each axis that is wanted, behind what stands in out. */
+void pl_suite_with(const uint32_t value[PL_AXES], const bool wanted[PL_AXES], char *out,
+                   size_t cap);
+/* The command that repeats a finding of a scenario, with these options; kept by the suite. */
+const char *pl_suite_repeat(struct pl_suite *suite, const char *scenario, const char *with);
+/* Which parameters do the findings need? After pl_suite_conclude, of which it changes nothing. */
+void pl_suite_reduce(struct pl_suite *suite);
 /* Learn which devices there are; negative errno where nothing answers. */
 int pl_suite_discover(struct pl_suite *suite);
 

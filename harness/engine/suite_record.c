@@ -48,7 +48,7 @@ static void note_observable(struct pl_suite *suite)
 void pl_suite_record_group(struct pl_suite *suite)
 {
     char bus[128], text[192];
-    if (!suite->options->pcapng)
+    if (!suite->options->pcapng || suite->hunt)
         return;
     pl_suite_record_flush(suite);
     pl_bus_params_format(&suite->session.bus, bus, sizeof(bus));

@@ -1,4 +1,5 @@
 /* Turning what a run saw into a report: findings, clause verdicts, the summary. */
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,10 @@ static struct pl_finding *new_finding(struct pl_suite *suite)
         if (!grown)
             return NULL;
         suite->findings = grown;
+        struct pl_suite_case *cases = realloc(suite->cases, cap * sizeof(*cases));
+        if (!cases)
+            return NULL;
+        suite->cases = cases;
         suite->cap_findings = cap;
     }
     struct pl_finding *f = &suite->findings[suite->n_findings++];
@@ -86,10 +91,46 @@ static struct pl_finding *known_finding(struct pl_suite *suite, enum pl_finding_
     return NULL;
 }
 
+const char *pl_suite_repeat(struct pl_suite *suite, const char *scenario, const char *with)
+{
+    const struct pl_suite_options *o = suite->options;
+    char command[2048];
+    if (o->repeat_whole)
+        return pl_suite_text(suite, o->repeat);
+    snprintf(command, sizeof(command), "%s%s%s%s%s%s --seed %llu",
+             o->repeat ? o->repeat : "plumbline test", scenario || o->select ? " --select " : "",
+             scenario    ? ""
+             : o->select ? "'"
+                         : "",
+             scenario    ? scenario
+             : o->select ? o->select
+                         : "",
+             scenario    ? ""
+             : o->select ? "'"
+                         : "",
+             with, (unsigned long long)o->seed);
+    return pl_suite_text(suite, command);
+}
+
+/* The very combination that runs, in the words of the command line. */
+static const char *repeat_exactly(struct pl_suite *suite)
+{
+    char with[512] = "";
+    uint32_t value[PL_AXES];
+    bool wanted[PL_AXES];
+    if (!suite->current || !suite->combination)
+        return pl_suite_repeat(suite, NULL, "");
+    pl_axes_pack(&suite->session.bus, suite->combination, value);
+    for (size_t i = 0; i < PL_AXES; i++)
+        wanted[i] = suite->current->rings || i < PL_AXIS_DIMENSIONS;
+    pl_suite_with(value, wanted, with, sizeof(with));
+    return pl_suite_repeat(suite, suite->current->name, with);
+}
+
 static void add_finding(struct pl_suite *suite, enum pl_finding_kind kind,
                         const struct pl_clause_result *clause, const char *text)
 {
-    char command[1024];
+    char line[1024];
     struct pl_finding *f = known_finding(suite, kind, clause);
     if (f) {
         f->times++;
@@ -104,17 +145,16 @@ static void add_finding(struct pl_suite *suite, enum pl_finding_kind kind,
     f->warning = clause && strcmp(clause->level, "SHOULD") == 0;
     f->scenario = suite->current ? suite->current->name : NULL;
     const char *own = suite->choice ? suite->choice->parameters : "";
-    snprintf(command, sizeof(command), "%s%s%s", own, own[0] ? " " : "", suite->where);
-    f->parameters = pl_suite_text(suite, command);
+    snprintf(line, sizeof(line), "%s%s%s", own, own[0] ? " " : "", suite->where);
+    f->parameters = pl_suite_text(suite, line);
     f->text = pl_suite_text(suite, text);
-    if (suite->options->repeat_whole)
-        snprintf(command, sizeof(command), "%s", suite->options->repeat);
-    else
-        snprintf(command, sizeof(command), "%s%s%s --seed %llu",
-                 suite->options->repeat ? suite->options->repeat : "plumbline test",
-                 f->scenario ? " --select " : "", f->scenario ? f->scenario : "",
-                 (unsigned long long)suite->options->seed);
-    f->repeat = pl_suite_text(suite, command);
+    f->repeat = repeat_exactly(suite);
+    suite->cases[f - suite->findings] = (struct pl_suite_case){
+        .scenario = suite->combination ? suite->current : NULL,
+        .choice = suite->choice_index,
+        .clause = clause ? (size_t)(clause - suite->clause_results) : 0,
+        .combination = suite->combination ? *suite->combination : (struct pl_combination){0},
+        .bus = suite->session.bus};
     copy_messages(suite, f);
 }
 
@@ -122,7 +162,7 @@ static bool observable(const struct pl_suite *suite, const char *id)
 {
     const char *const *list = suite->options->port->observable;
     for (; list && *list; list++)
-        if (strcmp(*list, id) == 0)
+        if (fnmatch(*list, id, 0) == 0)
             return true;
     return suite->options->port->observable == NULL;
 }
@@ -131,6 +171,11 @@ void pl_suite_clause_failed(void *opaque, size_t clause, const char *text)
 {
     struct pl_suite *suite = opaque;
     const struct pl_clause_result *result = &suite->clause_results[clause];
+    if (suite->hunt) {
+        suite->hunt->seen |=
+            suite->hunt->kind == PL_FINDING_CLAUSE && suite->hunt->clause == clause;
+        return;
+    }
     if (!observable(suite, result->id))
         return;
     if (strcmp(result->level, "MUST") == 0)
@@ -142,6 +187,10 @@ void pl_suite_iut_finding(void *opaque, enum pl_finding_kind kind, const char *t
 {
     struct pl_suite *suite = opaque;
     char line[PL_NOTE_MAX];
+    if (suite->hunt) {
+        suite->hunt->seen |= suite->hunt->kind == kind;
+        return;
+    }
     suite->failed_now = true;
     add_finding(suite, kind, NULL, text);
     snprintf(line, sizeof(line), "finding %s %s", pl_finding_kind_name(kind), text);
@@ -175,6 +224,28 @@ static void unexercised(struct pl_suite *suite, size_t i, struct pl_clause_resul
         result->reason = "no scenario of this run aims at it";
 }
 
+/* What devices the IUT has is known, and none of them is of the type that the clause binds. */
+static bool other_type(const struct pl_suite *suite, const struct pl_clause_def *def)
+{
+    bool known = false;
+    for (size_t i = 0; def->device_id && i < suite->n_devices; i++) {
+        const struct pl_msg *info = pl_oracle_info(suite->oracle, suite->devices[i]);
+        if (info && info->f[PL_F_device_id] == def->device_id)
+            return false;
+        known |= info != NULL;
+    }
+    return known;
+}
+
+static void no_such_type(struct pl_suite *suite, const struct pl_clause_def *def,
+                         struct pl_clause_result *result)
+{
+    char reason[128];
+    snprintf(reason, sizeof(reason), "the IUT has no device of type %s", def->type);
+    result->verdict = PL_CLAUSE_NOT_EXERCISED;
+    result->reason = pl_suite_text(suite, reason);
+}
+
 static void judge_clause(struct pl_suite *suite, size_t i)
 {
     const struct pl_clause_def *def = pl_clauses_get(suite->clauses, i);
@@ -183,7 +254,10 @@ static void judge_clause(struct pl_suite *suite, size_t i)
     bool option = strcmp(def->how, "option") == 0;
     result->count = state->applied;
     result->reason = def->reason;
-    if (!observable(suite, def->id) && (def->judged || option)) {
+    result->spec = def->spec;
+    if (!state->applied && other_type(suite, def)) {
+        no_such_type(suite, def, result);
+    } else if (!observable(suite, def->id) && (def->judged || option)) {
         result->verdict = PL_CLAUSE_NOT_OBSERVABLE;
         result->reason = "the gateway makes this up itself or hides it";
     } else if (in_list(suite->options->declared, def->id)) {

@@ -111,3 +111,22 @@ int pl_stream_end(FILE *out)
         return 0;
     return errno ? -errno : -EIO;
 }
+
+char *pl_finding_needs(const struct pl_finding *finding)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = finding->tried_again ? open_memstream(&text, &size) : NULL;
+    if (!out)
+        return NULL;
+    if (!finding->reproduced)
+        fputs("not known: it was not seen again when its scenario ran alone", out);
+    else if (finding->n_matters == 0)
+        fputs("nothing: it is seen with the plain parameters, too", out);
+    for (size_t i = 0; i < finding->n_matters; i++)
+        fprintf(out, "%s%s=%s", i ? " " : "", finding->matters[i].name, finding->matters[i].value);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}

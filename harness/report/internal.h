@@ -28,6 +28,12 @@ char *pl_text_clean(const char *text);
 /* A message as one line of text (pl_format), whole. The caller frees it; NULL: no memory. */
 char *pl_text_message(const struct pl_spec *spec, const struct pl_trace_entry *entry);
 
+/*
+ * What became of trying a finding again: the parameters that it needs, or that it was not seen.
+ * NULL where it was not tried. The caller frees it.
+ */
+char *pl_finding_needs(const struct pl_finding *finding);
+
 /* Whether a finding belongs to a scenario's result: its name, and its parameters where given. */
 bool pl_finding_of(const struct pl_finding *finding, const struct pl_scenario_result *scenario);
 

@@ -80,6 +80,7 @@ static void message_line(struct xml *xml, const struct pl_report *report,
 static void finding_lines(struct xml *xml, const struct pl_report *report,
                           const struct pl_finding *finding)
 {
+    char *needs = pl_finding_needs(finding);
     if (finding->clause) {
         line(xml, "clause: ", finding->clause->id);
         line(xml, "level: ", finding->clause->level);
@@ -88,6 +89,8 @@ static void finding_lines(struct xml *xml, const struct pl_report *report,
     }
     line(xml, "seen: ", finding->text);
     line(xml, "parameters: ", finding->parameters);
+    line(xml, "matters: ", needs);
+    free(needs);
     for (size_t i = 0; i < finding->n_messages; i++)
         message_line(xml, report, finding, i);
     line(xml, "repeat: ", finding->repeat);

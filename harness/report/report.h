@@ -48,6 +48,7 @@ struct pl_trace_entry {
 
 struct pl_clause_result {
     const char *id, *level, *role, *how, *section, *text; /* static */
+    const char *spec; /* the catalogue that it stands in; static; may be NULL */
     enum pl_clause_verdict verdict;
     uint64_t count;     /* times it applied */
     const char *reason; /* why not judged, exercised or observable; may be NULL; owned by the run */
@@ -62,6 +63,12 @@ struct pl_scenario_result {
     uint64_t messages;          /* sent and received */
 };
 
+/* A parameter that a finding needs, and its value. */
+struct pl_finding_need {
+    const char *name, *value;
+    bool number; /* the value is one */
+};
+
 struct pl_finding {
     enum pl_finding_kind kind;
     const struct pl_clause_result *clause; /* NULL unless kind is PL_FINDING_CLAUSE */
@@ -69,7 +76,11 @@ struct pl_finding {
     const char *scenario, *parameters;     /* may be NULL */
     const char *text;                      /* one sentence: expected, seen */
     const char *repeat;                    /* the shell command that shows it again */
-    uint64_t times; /* how often it was seen in the run; messages are of the first time */
+    uint64_t times;   /* how often it was seen in the run; messages are of the first time */
+    bool tried_again; /* its scenario ran again, alone, with fewer parameters set: */
+    bool reproduced;  /* it was seen again */
+    const struct pl_finding_need *matters; /* what it needs then; the rest may be plain */
+    size_t n_matters;
     const struct pl_trace_entry *messages;
     size_t n_messages;
     size_t culprit; /* index into messages of the one that shows it; n_messages: none */
@@ -91,7 +102,8 @@ struct pl_report {
     uint64_t n_messages;
     const char *data_path; /* what the proof of a gateway's data path did; may be NULL */
     bool conforms;
-    const char *why_not; /* one sentence where conforms is false and no finding says it; may be NULL */
+    const char
+        *why_not; /* one sentence where conforms is false and no finding says it; may be NULL */
 };
 
 const char *pl_clause_verdict_name(enum pl_clause_verdict verdict);     /* "not-exercised" ... */

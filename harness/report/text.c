@@ -208,18 +208,20 @@ static void finding_title(const struct text *t, const struct pl_finding *finding
 static void finding_block(const struct text *t, const struct pl_report *report, size_t index)
 {
     const struct pl_finding *finding = &report->findings[index];
-    char *also = pl_finding_also(report, index);
+    char *also = pl_finding_also(report, index), *needs = pl_finding_needs(finding);
     finding_title(t, finding);
     if (finding->clause)
         labelled(t, "required", finding->clause->text);
     labelled(t, "seen", finding->text);
     labelled(t, "scenario", finding->scenario);
     labelled(t, "parameters", finding->parameters);
+    labelled(t, "matters", needs);
     messages(t, report, finding);
     labelled(t, "repeat", finding->repeat);
     labelled(t, "also in", also);
     fputc('\n', t->out);
     free(also);
+    free(needs);
 }
 
 /* First what breaks clauses, then warnings, then crashes, hangs and the like. */

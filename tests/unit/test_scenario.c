@@ -52,6 +52,94 @@ static void accepted(const char *text)
     "    steps:\n"
 #define STEP(text) HEAD "      - " text "\n"
 
+/* --- steps on virtqueues --- */
+
+START_TEST(io_steps_are_read)
+{
+    struct pl_scenarios *s = fresh();
+    ck_assert_msg(
+        add(s, "f.yaml",
+            STEP("ring: {queue: 0, size: 8}") "      - chain: {queue: 0, out: [4, [{u8: 1}, {u64: "
+                                              "2}, {hex: \"00ff\"}], {random: 3, count: 9, "
+                                              "times: 2}, {count: 7, times: 3}], in: [1, {count: "
+                                              "2, times: 4}], as: x, indirect: 0}\n"
+                                              "      - publish: {queue: 0}\n"
+                                              "      - kick: {queue: 0, always: 1}\n"
+                                              "      - await_used: {queue: 0, count: io.used, "
+                                              "chain: x}\n"
+                                              "      - idle: {queue: 0}\n"
+                                              "      - notify: {queue: 0, when: at, ahead: "
+                                              "io.u32(4)}\n"
+                                              "      - poke: {addr: ring.desc + 8, fill: 3, count: "
+                                              "4}\n") &&
+            pl_scenarios_check(s, error, sizeof(error)),
+        "'%s'", error);
+    const struct pl_step *step = s->list[0].steps->step;
+    ck_assert(s->list[0].rings);
+    ck_assert_uint_eq(s->list[0].steps->n, 8);
+    const struct pl_vq_step *io = step[1].io;
+    ck_assert_str_eq(step[1].name, "x");
+    ck_assert_uint_eq(io->n_buffers, 6);
+    ck_assert(!io->buffer[0].device_writes && io->buffer[0].count && !io->buffer[0].n_pieces);
+    ck_assert_uint_eq(io->buffer[1].n_pieces, 3);
+    ck_assert_uint_eq(io->buffer[1].piece[1].width, 8);
+    ck_assert_uint_eq(io->buffer[1].piece[2].hex_len, 2);
+    ck_assert(io->buffer[2].times && io->buffer[2].piece[0].kind == PL_PIECE_RANDOM);
+    ck_assert(io->buffer[3].times && io->buffer[3].count && !io->buffer[3].n_pieces);
+    ck_assert(io->buffer[5].device_writes && io->buffer[5].times);
+    ck_assert_int_eq(step[6].io->when, PL_WHEN_AT);
+    ck_assert(step[7].io->buffer[0].piece[0].kind == PL_PIECE_FILL);
+    pl_scenarios_free(s);
+}
+END_TEST
+
+START_TEST(rings_are_said_or_seen)
+{
+    static const struct {
+        const char *text;
+        bool rings;
+    } cases[] = {{STEP("fence"), false},
+                 {STEP("kick: {queue: 0}"), true},
+                 {STEP("repeat: 2\n        steps: [{idle: {queue: 0}}]"), true},
+                 {STEP("if: 1\n        then: [fence]\n        else: [{idle: {queue: 0}}]"), true},
+                 {STEP("fence") "    rings: true\n", true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pl_scenarios *s = fresh();
+        ck_assert_msg(add(s, "f.yaml", cases[i].text), "'%s'", error);
+        ck_assert_int_eq(s->list[0].rings, cases[i].rings);
+        pl_scenarios_free(s);
+    }
+}
+END_TEST
+
+START_TEST(io_steps_that_are_wrong)
+{
+    refused(STEP("ring: {queue: 0}"), "f.yaml:7: key 'ring': 'size' is missing");
+    refused(STEP("kick: 3"), "f.yaml:7: key 'kick': it has to be a mapping, not a single value");
+    refused(STEP("kick: {queue: 0, size: 3}"),
+            "f.yaml:7: key 'size': this key is unknown here; known are queue, always");
+    refused(STEP("kick: {queue: nobody}"), "f.yaml:7: key 'steps': nobody knows the name 'nobody'");
+    refused(STEP("chain: {queue: 0}"),
+            "f.yaml:7: key 'chain': a chain has buffers in 'out' or 'in'");
+    refused(STEP("chain: {queue: 0, in: 5}"),
+            "f.yaml:7: key 'in': it has to be a list, not a single value");
+    refused(STEP("chain: {queue: 0, in: [{times: 5}]}"), "f.yaml:7: key 'in': 'count' is missing");
+    refused(STEP("chain: {queue: 0, in: [{u8: 5}]}"),
+            "f.yaml:7: key 'u8': this key is unknown here; known are count, times");
+    refused(STEP("chain: {queue: 0, out: [[{u24: 5}]]}"),
+            "f.yaml:7: key 'u24': this key is unknown here; known are u8, u16, u32, u64, hex, fill, random, copy, count");
+    refused(STEP("chain: {queue: 0, out: [[{fill: 5}]]}"),
+            "f.yaml:7: key 'out': a piece of a buffer is one of u8, u16, u32, u64, hex, or fill, random or copy with count");
+    refused(STEP("chain: {queue: 0, out: [[{hex: \"0g\"}]]}"),
+            "f.yaml:7: key 'hex': '0g' is not pairs of hexadecimal digits");
+    refused(STEP("chain: {queue: 0, out: [[{u32: here}]]}"),
+            "f.yaml:7: key 'steps': nobody knows the name 'here'");
+    refused(STEP("notify: {queue: 0}"), "f.yaml:7: key 'notify': 'when' is missing");
+    refused(STEP("poke: {addr: 0}"), "f.yaml:7: key 'poke': a piece of a buffer is one of u8, u16, u32, u64, hex, or fill, random or copy with count");
+    refused(STEP("poke: {u8: 0}"), "f.yaml:7: key 'poke': 'addr' is missing");
+}
+END_TEST
+
 /* --- what is accepted, and what becomes of it --- */
 
 static const char whole[] =
@@ -574,6 +662,9 @@ int main(void)
     tcase_add_test(c, procedures_may_share);
     tcase_add_test(c, selection);
     tcase_add_test(c, damage);
+    tcase_add_test(c, io_steps_are_read);
+    tcase_add_test(c, rings_are_said_or_seen);
+    tcase_add_test(c, io_steps_that_are_wrong);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -1,0 +1,145 @@
+/* What the files of the harness's driver end share. */
+#ifndef PL_VQ_PRIVATE_H
+#define PL_VQ_PRIVATE_H
+
+#include "engine/vq.h"
+
+enum {
+    PL_UNIT = 64,           /* bytes; memory is handed out in units */
+    PL_VQ_STATIC = 0x40000, /* the first bytes are left to scenarios that only name addresses */
+    PL_VQ_GUARD = 16,       /* bytes between buffers, at least */
+    PL_VQ_RESETS = 64,      /* RESET_VQUEUE under way */
+};
+
+/* A stretch of the memory, in bytes from its first; whole units. */
+struct pl_block {
+    size_t at, len;
+};
+
+/* What is known of PL_UNIT bytes. */
+struct pl_cell {
+    bool live;  /* belongs to a ring or a chain that stands */
+    bool known; /* the shadow says what it holds */
+    uint16_t dev_num;
+    uint32_t queue;
+};
+
+/* The memory, with a shadow of what it holds where the IUT may not write. */
+struct pl_vq_memory {
+    struct pl_ring_memory ring;
+    uint8_t *shadow;
+    struct pl_cell *unit;
+    size_t n_units;
+    size_t next; /* the unit where the next block is looked for */
+};
+
+enum pl_chain_state { PL_CHAIN_ADDED, PL_CHAIN_HELD, PL_CHAIN_USED };
+
+struct pl_chain {
+    struct pl_chain *next; /* in the ring's list */
+    const char *name;
+    enum pl_chain_state state;
+    uint16_t id;
+    uint32_t written;
+    uint64_t readable, writable;
+    struct pl_block block;
+    uint64_t table; /* bus address, or 0 */
+    size_t n;
+    struct pl_ring_buffer buffer[];
+};
+
+enum pl_ring_stop { PL_STOP_NONE, PL_STOP_RESET, PL_STOP_QUEUE_RESET };
+
+struct pl_vq_ring {
+    uint32_t queue;
+    uint16_t dev_num;
+    struct pl_vq_features features;
+    struct pl_ring_setup setup;
+    struct pl_driver_ring *ring; /* NULL: dropped or stopped */
+    struct pl_block block;
+    size_t at, len; /* of the ring itself, within the block */
+    enum pl_ring_stop stopped;
+    bool told;               /* the oracle follows it: "begin" was told, "end" not yet */
+    struct pl_chain **by_id; /* [size]: what the IUT holds, or was written */
+    struct pl_chain *added, **added_end; /* written and not available yet, in order */
+    struct pl_chain *done;               /* used, and still spoken of */
+    struct pl_chain *last;               /* what io.* means */
+    enum pl_ring_notify when;
+    uint64_t used, claimed, checked, events, events_looked;
+    bool measured; /* a length that the IUT told was checked since the last check */
+    unsigned held;
+    bool touched; /* used, or announced, since the last look was told */
+};
+
+struct pl_vq {
+    struct pl_session *s;
+    struct pl_vq_memory memory;
+    struct pl_vq_ring **ring;
+    size_t n_rings;
+    struct pl_vq_ring *current;
+    uint64_t random;
+    unsigned misses;
+    bool wild; /* the harness wrote nonsense: nothing in memory means anything */
+    struct {
+        uint16_t token;
+        uint32_t queue;
+    } reset[PL_VQ_RESETS]; /* RESET_VQUEUE under way, oldest first */
+    size_t n_resets;
+};
+
+/* --- io_memory.c --- */
+
+int pl_vq_memory_init(struct pl_vq_memory *m, const struct pl_port *port);
+void pl_vq_memory_free(struct pl_vq_memory *m);
+/* Nothing is known of what the memory holds, and all of it is free. */
+void pl_vq_memory_forget(struct pl_vq_memory *m);
+/* Free memory of `len` bytes, rounded up to units: filled with a pattern. 0 or -ENOSPC. */
+int pl_vq_take(struct pl_vq *vq, uint32_t queue, size_t len, struct pl_block *out);
+void pl_vq_give_back(struct pl_vq *vq, struct pl_block block);
+/* What the memory holds there is right from now on. */
+void pl_vq_freeze(struct pl_vq_memory *m, size_t at, size_t len);
+/* Does it hold there what it shall? Else the first offset where it does not. */
+bool pl_vq_same(const struct pl_vq_memory *m, size_t at, size_t len, size_t *where);
+/* Compare the `len` bytes before the next free unit with the shadow, where nothing stands. */
+void pl_vq_check_behind(struct pl_vq *vq, size_t len);
+uint64_t pl_vq_draw(uint64_t *state);
+
+/* --- io_ring.c, io_look.c --- */
+
+struct pl_vq_ring *pl_vq_ring_of(const struct pl_vq *vq, uint32_t queue);
+/* What looking at memory shows, by the names that the catalogue of core virtio has for it. */
+enum pl_seen {
+    PL_SEEN_READABLE,    /* a device-readable buffer is as it was */
+    PL_SEEN_DESC,        /* so are the descriptors, */
+    PL_SEEN_DRIVER,      /* the driver area, */
+    PL_SEEN_BEYOND,      /* and what lies beside rings and buffers */
+    PL_SEEN_WRITTEN,     /* so many bytes were written as the IUT says */
+    PL_SEEN_LEN,         /* no more than there is room for */
+    PL_SEEN_INDEX,       /* the used index moves by what is used */
+    PL_SEEN_ID,          /* what is used was available */
+    PL_SEEN_ONCE,        /* and was not used before */
+    PL_SEEN_FLAGS,       /* the device area's flags, or a used descriptor's */
+    PL_SEEN_EVENT_FLAGS, /* what the device asks for */
+    PL_SEEN_ORDER,
+    PL_SEEN_SETTLED, /* a used entry stays as it is */
+    PL_SEEN_STOPPED, /* nothing changes any more */
+};
+/* Tell an observation: it holds, or `text` says how it is broken. */
+void pl_vq_observe(struct pl_vq *vq, const struct pl_vq_ring *ring, enum pl_seen what,
+                   const char *text);
+/* Take what is used and tell of it; `quiet`: none of it must be announced. */
+void pl_vq_look(struct pl_vq *vq, struct pl_vq_ring *ring, bool quiet);
+/* Compare what the IUT may not have written, and tell; true where all of that stands. */
+bool pl_vq_check(struct pl_vq *vq, struct pl_vq_ring *ring);
+/* The ring stands still from here on: what is used is told, then "sealed". */
+void pl_vq_seal(struct pl_vq *vq, struct pl_vq_ring *ring, enum pl_ring_stop why);
+/* Wait for the EVENT_USED that is due; where none comes the oracle hears that. 0, or an errno. */
+int pl_vq_await_event(struct pl_vq *vq, struct pl_vq_ring *ring);
+/* Behind a fence: has nothing happened since the last look? Told, where so. */
+bool pl_vq_at_rest(struct pl_vq *vq, struct pl_vq_ring *ring);
+/* No more is told of a ring. */
+void pl_vq_drop(struct pl_vq *vq, struct pl_vq_ring *ring);
+void pl_vq_ring_free(struct pl_vq *vq, struct pl_vq_ring *ring);
+void pl_vq_chain_free(struct pl_vq *vq, struct pl_chain *chain);
+
+#endif
