@@ -397,6 +397,7 @@ def test_bus_parameters_from_the_environment(program, value):
 
 GENERATE = ["/usr/bin/python3", str(ROOT / "models" / "generate.py")]
 R1 = "virtio-msg-r1"
+CATALOGUE = "../virtio-core/catalogue.yaml"
 CLAUSE = "- {id: ZZ-DEV-01, level: MUST, role: device, how: passive, sec: X, text: Y, %s}\n"
 
 
@@ -413,6 +414,10 @@ def append(more):
 
 def whole(content):
     return lambda text: content
+
+
+def plan(name):
+    return lambda text: re.sub(r"planned:\s*\[", f"planned: [{name}, ", text)
 
 
 MODELS = {
@@ -482,6 +487,25 @@ MODELS = {
                                   ["mutants.yaml:", "nobody"]),
     "core-empty": ("../virtio-core/core.yaml", whole(""), ["core.yaml:1:", "empty"]),
     "core-unknown-key": ("../virtio-core/core.yaml", append("colour: red\n"), ["core.yaml:", "'colour'"]),
+    "include-unknown": ("messages.yaml", replace("include: [virtio-core]", "include: [nobody]"),
+                        ["nobody/catalogue.yaml:1:", "cannot be read"]),
+    "include-twice": ("messages.yaml", replace("include: [virtio-core]", "include: [virtio-core, virtio-core]"),
+                      ["catalogue.yaml:", "'spec'", "already"]),
+    "include-outside": ("messages.yaml", replace("include: [virtio-core]", "include: [../virtio-core]"),
+                        ["messages.yaml:", "'include'", "no name"]),
+    "catalogue-list": (CATALOGUE, whole("- a\n"), ["catalogue.yaml:1:", "mapping"]),
+    "catalogue-unknown-key": (CATALOGUE, append("colour: red\n"), ["catalogue.yaml:", "'colour'"]),
+    "catalogue-file": (CATALOGUE, replace("[status.yaml,", "[nobody.yaml,"), ["nobody.yaml:1:", "cannot be read"]),
+    "catalogue-file-outside": (CATALOGUE, replace("[status.yaml,", "[/etc/passwd,"), ["catalogue.yaml:", "'files'"]),
+    "catalogue-planned-unnamed": (CATALOGUE, plan("no_such_name"), ["catalogue.yaml:", "'planned'", "no_such_name"]),
+    "included-predicate": ("../virtio-core/status.yaml", append(CLAUSE % "predicate: no_such_name"),
+                           ["status.yaml:", "'predicate'", "no_such_name"]),
+    "included-twice": ("../virtio-core/status.yaml", append((CLAUSE % "reason: z").replace("ZZ-DEV-01", "INFO-DEV-01")),
+                       ["status.yaml:", "INFO-DEV-01", "clauses.yaml:"]),
+    "included-type": ("../virtio-core/types/entropy.yaml", replace("type: entropy", "type: toaster"),
+                      ["entropy.yaml:", "'type'", "toaster"]),
+    "included-word": ("../virtio-core/status.yaml", whole("seven\n"), ["status.yaml:1:", "list"]),
+    "judged-by": ("clauses.yaml", append(CLAUSE % "judged_by: nobody"), ["clauses.yaml:", "'judged_by'", "nobody"]),
     "core-bit-word": ("../virtio-core/core.yaml", replace("status_bits:", "status_bits: 7\nold:"), ["core.yaml:"]),
 }
 
@@ -492,8 +516,8 @@ def models(tmp_path):
     return tmp_path / "models"
 
 
-def generate(models, out):
-    return subprocess.run([*GENERATE, str(models), str(out)], capture_output=True, text=True, timeout=60, check=False)
+def generate(models, out, *scenarios):
+    return subprocess.run([*GENERATE, str(models), str(out), *scenarios], capture_output=True, text=True, timeout=60, check=False)
 
 
 def model_error(done, out, parts):
@@ -532,6 +556,40 @@ def test_models_as_they_are(tmp_path, models):
     done = generate(models, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "pl_names.h").exists()
+
+
+def test_planned(tmp_path, models):
+    """What rests on a planned predicate alone is not judged; what rests on another one as well is."""
+    core, out = models / "virtio-core", tmp_path / "out"
+    for path, change in ((core / "catalogue.yaml", plan("to_come")), (core / "status.yaml", append(
+            CLAUSE % "predicate: to_come" + (CLAUSE % "predicate: to_come status_read").replace("ZZ-DEV-01", "ZZ-DEV-02")))):
+        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    done = generate(models, out)
+    assert done.returncode == 0, done.stderr
+    listed = (out / "clauses.md").read_text(encoding="utf-8")
+    assert re.search(r"^\| ZZ-DEV-01 .*\| planned: to_come \|", listed, re.M)
+    assert re.search(r"^\| ZZ-DEV-02 .*\| judged \|", listed, re.M)
+    assert "PL_P_to_come," in (out / "pl_predicates.h").read_text(encoding="utf-8")
+
+
+def test_scenarios_that_expect(tmp_path, models):
+    """A clause that scenarios judge counts as judged where an expectation of one names it, and only there."""
+    folder, out = tmp_path / "scenarios", tmp_path / "out"
+    folder.mkdir()
+
+    def listed():
+        return (out / "clauses.md").read_text(encoding="utf-8")
+    (folder / "a.yaml").write_text("# clause: ENT-DEV-01\nsteps: [{clause: ENT-DEV-01}, {expect: 1, clause: INFO-DEV-01}]\n")
+    done = generate(models, out, str(folder))
+    assert done.returncode == 0 and "ENT-DEV-01" in done.stderr, done
+    assert re.search(r"^\| ENT-DEV-01 .*\| planned: no scenario expects it yet \|", listed(), re.M)
+    (folder / "a.yaml").write_text("x: [{steps: [{repeat: 2, steps: [{expect: answered, clause: ENT-DEV-01}]}]}]\n")
+    done = generate(models, out, str(folder))
+    assert done.returncode == 0 and "ENT-DEV-01" not in done.stderr and "CON-DEV-02" in done.stderr, done
+    assert re.search(r"^\| ENT-DEV-01 .*\| judged \|", listed(), re.M)
+    (folder / "a.yaml").write_text("steps: [\n")
+    shutil.rmtree(out)
+    model_error(generate(models, out, str(folder)), out, ["a.yaml:", "YAML"])
 
 
 VHOST_USER = ["/usr/bin/python3", str(ROOT / "models" / "gen" / "vhost_user.py")]

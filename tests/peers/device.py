@@ -6,7 +6,7 @@ It stands for the implementations that vendors bring. It shares no data and no c
 harness: ids and layouts are written by hand here, so that a misreading on either side shows.
 
     device.py [--style NAME] [--fault NAME] [--bad NAME] [--bus PARAMETERS] [ADDRESS]
-    device.py --list-styles | --list-faults | --list-bad
+    device.py --list-styles | --list-faults | --list-bad | --list-io
 
 Without ADDRESS the device is the child of a harness (bindings, section 1). With ADDRESS, one of
 unix:PATH, unix-stream:PATH and tcp:HOST:PORT, it listens there and serves one connection after
@@ -75,6 +75,13 @@ BASE = dict(
     # virtqueues
     vqueue_needs_features_ok=False, any_size=False, zero_size=False, check_memory=False,
     check_alignment=False, ring_reset_keeps=False,
+    # virtqueue I/O: when it is looked for, done and told; what a reset makes of it
+    io_when="event", io_start="serve", io_delay=0, io_order="fifo", io_publish="batch", io_burst=0,
+    hush="never", moderation=0, spurious="", skips=False, prefetch=False, trusts_data=False,
+    avail_event_always=False, reset_io="drop", vq_reset_io="drop", broken="stop", odd_packed_size=True,
+    # what device types do
+    fill="zeros", length="all", serial=b"plain python", used_disk=False, discards=True, entropy_most=0,
+    loops=True, greets=False,
     # carrier and the rest
     batch=False, pings=False, announces=False, control=True, process_io=True,
 )
@@ -238,6 +245,19 @@ DEBATABLE = {
 }
 
 
+def io_styles():
+    """Styles and debatable ones that differ in their data path."""
+    import io_styles as more
+    return more.make(BLK, ENTROPY, NET, CONSOLE)
+
+
+def all_styles():
+    """Every style by name: (text, options, warnings, debatable)."""
+    io, debatable = io_styles()
+    return {name: (*entry, table in (DEBATABLE, debatable)) for table in (STYLES, io, DEBATABLE,
+        debatable) for name, entry in table.items()}
+
+
 class Queue:
     """A virtqueue as the transport sees it; `ring` is where I/O stands."""
 
@@ -274,6 +294,7 @@ class Device:
         self.requests = 0
         self.output = bytearray()
         self.disk = {}
+        self.path = None
         self.clear()
 
     def clear(self):
@@ -444,10 +465,11 @@ class Device:
     def start_reset(self):
         if self.resetting:
             return
-        if self.reset_delay and self.status:
+        later = bool(self.reset_delay and self.status)
+        if self.path:
+            self.path.reset_begins(later)
+        if later:
             self.resetting = True
-            for queue in self.queues.values():
-                queue.ring = None
             self.bus.after(self.reset_delay, self.finish_reset)
         else:
             self.finish_reset()
@@ -455,6 +477,8 @@ class Device:
     def finish_reset(self):
         self.resetting = False
         self.clear()
+        if self.path:
+            self.path.forget()
         if self.o["reset_restores_config"] and self.config != self.o["config"]:
             self.config[:] = self.o["config"]
             if self.o["generation_at_reset"] == "bump":
@@ -470,9 +494,8 @@ class Device:
             new = new if self.accepts_features_ok(new) else new & ~FEATURES_OK
         began = new & DRIVER_OK and not self.status & DRIVER_OK
         self.status = new
-        if began:
-            for index in self.queues:
-                self.process(index)
+        if began and self.has_io():
+            self.io().start()
 
     def accepts_features_ok(self, status):
         if self.o["features_ok_needs_driver"] and not status & DRIVER:
@@ -527,14 +550,16 @@ class Device:
         q.size, q.desc, q.driver, q.device = new
         if operation == 1:
             q.enabled = True
-            self.process(q.index)
+            if self.has_io() and self.status & DRIVER_OK:
+                self.io().enabled(q)
 
     def acceptable(self, q, flags, enable, size, desc, driver, device):
         if size == 0 and (enable or not flags & 4) and (enable or not self.o["zero_size"]):
             return False
-        if size > q.max_size or size & size - 1 and not self.o["any_size"]:
-            return False
         packed = self.negotiated(RING_PACKED)
+        odd = packed and self.o["odd_packed_size"] or self.o["any_size"]
+        if size > q.max_size or size & size - 1 and not odd:
+            return False
         if self.o["check_alignment"] and (desc % 16 or driver % (4 if packed else 2) or device % 4):
             return False
         if self.o["check_memory"]:
@@ -551,6 +576,8 @@ class Device:
         return b""
 
     def reset_queue(self, q):
+        if self.path:
+            self.path.drain(q, self.o["vq_reset_io"])
         q.stop()
         if not self.o["ring_reset_keeps"]:
             q.clear()
@@ -571,19 +598,21 @@ class Device:
     # --- events from the driver, and I/O
     def driver_event(self, msg_id, body):
         if msg_id == EVENT_AVAIL and len(body) >= 8:
-            self.process(struct.unpack_from("<I", body)[0])
+            self.available(*struct.unpack_from("<II", body))
 
-    def process(self, index):
+    def available(self, index, next_offset):
         q = self.queue(index)
-        if q is None or not q.enabled or self.resetting:
-            return
-        if self.status & (DRIVER_OK | NEEDS_RESET) != DRIVER_OK:
-            return
-        if not self.o["process_io"] or self.bus.mem_fd is None:
-            return
-        import vring
-        if vring.process(self, index, q):
-            self.bus.event(self, EVENT_USED, struct.pack("<I", index))
+        if q is not None and q.enabled and self.has_io() and self.io().live():
+            self.io().notified(q, next_offset)
+
+    def has_io(self):
+        return self.o["process_io"] and self.bus.mem_fd is not None
+
+    def io(self):
+        if self.path is None:
+            import datapath
+            self.path = datapath.Path(self)
+        return self.path
 
 
 REQUESTS = {GET_DEVICE_INFO: "get_device_info", GET_DEVICE_FEATURES: "get_device_features",
@@ -632,6 +661,16 @@ class Bus:
         self.timers = [t for t in self.timers if t[0] > now]
         for _, function in sorted(due, key=lambda t: t[0]):
             function()
+
+    def polls(self):
+        """Whether some device looks at its rings without being told."""
+        return any(device.o["io_when"] == "poll" and device.status & DRIVER_OK and device.has_io()
+            for device in self.devices.values())
+
+    def poll(self):
+        for device in list(self.devices.values()):
+            if device.o["io_when"] == "poll" and device.has_io() and device.status & DRIVER_OK:
+                device.io().poll()
 
     def in_memory(self, address):
         return self.mem_base <= address < self.mem_base + self.mem_size
@@ -908,8 +947,13 @@ def serve(bus, carrier, control):
         timeout = None
         if bus.timers:
             timeout = max(0.0, min(t[0] for t in bus.timers) - time.monotonic()) * 1000
+        polls = bus.polls()
+        if polls:
+            timeout = 1 if timeout is None else min(timeout, 1)
         ready = {fd for fd, _ in poller.poll(timeout)}
         bus.run_timers()
+        if polls:
+            bus.poll()
         if carrier.fileno() in ready:
             for packet in carrier.packets(every=bus.o["batch"] or
                     bool(control and control.fileno() in ready)):
@@ -971,15 +1015,20 @@ def arguments(argv):
     while i < len(argv):
         word = argv[i]
         if word == "--list-styles":
-            print_table({**{n: {"text": t, "warnings": list(w), "debatable": False} for n, (t, _, w)
-                in STYLES.items()},
-                **{n: {"text": t, "warnings": list(w), "debatable": True} for n, (t, _, w) in
-                DEBATABLE.items()}})
+            print_table({n: {"text": t, "warnings": list(w), "debatable": x} for n, (t, _, w, x)
+                in all_styles().items()})
             sys.exit(0)
         if word == "--list-faults":
             import faults
+            import faults_io  # adds its own
             print_table({n: {"clauses": list(c), "text": t, "style": faults.STYLE[n]} for n, (c, t)
                 in faults.FAULTS.items()})
+            sys.exit(0)
+        if word == "--list-io":
+            import faults
+            import faults_io
+            print_table({"styles": list(io_styles()[0]), "debatable": list(io_styles()[1]),
+                "faults": {n: list(faults.FAULTS[n][0]) for n in faults_io.NAMES}})
             sys.exit(0)
         if word == "--list-bad":
             import bad
@@ -1005,10 +1054,12 @@ def make_bus(opts, parameters, memory):
     if fault:
         import faults
         if fault not in faults.FAULTS:
+            import faults_io  # adds its own
+        if fault not in faults.FAULTS:
             sys.exit("device: no fault '%s'; --list-faults shows them" % fault)
         style = style or faults.STYLE[fault]
     style = style or "blk"
-    entry = STYLES.get(style) or DEBATABLE.get(style)
+    entry = STYLES.get(style) or all_styles().get(style)
     if entry is None:
         sys.exit("device: no style '%s'; --list-styles shows them" % style)
     bus = Bus(dict(BASE, **entry[1]), parameters, memory)
