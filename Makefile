@@ -22,7 +22,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: all gen deps demo check check-peers unit e2e asan tsan coverage format install uninstall clean FORCE
+.PHONY: all gen deps demo check check-peers selftest-carriers soak-legal unit e2e asan tsan fuzz-ring coverage format install uninstall clean FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/plumbline
 
@@ -34,13 +34,15 @@ $(GEN)/.stamp: $(GEN)/sources.mk
 $(GEN)/sources.mk: $(MODELS) $(SCENARIOS) scenarios Makefile
 	@mkdir -p $(GEN)
 	@echo "GEN $(GEN)"
-	@$(PYTHON) models/generate.py models $(GEN)
+	@$(PYTHON) models/generate.py models $(GEN) scenarios
 	@$(PYTHON) models/gen/vhost_user.py models/bindings/vhost-user.yaml $(GEN)/vhost_user.new
 	@cmp -s $(GEN)/vhost_user.new $(GEN)/pl_vhost_user.h || cp $(GEN)/vhost_user.new $(GEN)/pl_vhost_user.h
-	@rm -f $(GEN)/vhost_user.new
+	@$(PYTHON) models/gen/spsc.py models/bindings/spsc.yaml $(GEN)/spsc.new
+	@cmp -s $(GEN)/spsc.new $(GEN)/pl_spsc.h || cp $(GEN)/spsc.new $(GEN)/pl_spsc.h
+	@rm -f $(GEN)/vhost_user.new $(GEN)/spsc.new
 	@$(PYTHON) models/gen/embed.py scenarios $(GEN)/pl_scenarios.c
 	@echo "GENERATED := $$(cd $(GEN) && echo *.c)" >$@
-WITHOUT_SOURCES := deps demo check asan tsan coverage format uninstall clean
+WITHOUT_SOURCES := deps demo check asan tsan fuzz-ring coverage format uninstall clean
 ifneq ($(filter-out $(WITHOUT_SOURCES),$(or $(MAKECMDGOALS),all)),)
 include $(GEN)/sources.mk
 endif
@@ -86,6 +88,13 @@ check: deps
 # Longer than CI has time for: every peer, fault and misbehaviour in every setting.
 check-peers: all
 	@PLUMBLINE_E2E=full PLUMBLINE=$(abspath $(BUILD)/plumbline) $(PYTHON) -m pytest tests/e2e/test_peers.py -q -p no:cacheprovider
+# Every mutant over every carrier; and ten million random legal exchanges, twice as many messages, that fail nothing.
+selftest-carriers: all
+	@for carrier in unix unix-stream spsc; do echo "=== $$carrier"; $(BUILD)/plumbline selftest --carrier $$carrier || exit 1; done
+SOAK_MESSAGES ?= 20000000
+SOAK_SEED ?= 1
+soak-legal: all
+	@$(BUILD)/plumbline selftest --random $(SOAK_MESSAGES) --seed $(SOAK_SEED)
 demo: deps
 	@$(SUBMAKE) all
 	@PLUMBLINE=$(BUILD)/plumbline tests/demo.sh
@@ -108,11 +117,19 @@ coverage:
 	@$(SLOW) $(SUBMAKE) $(BUILD_ARGS) e2e
 	@gcovr -r . --object-directory $(BUILD)/coverage --filter harness/ --print-summary
 
+# --- fuzz targets: libFuzzer programs, each with its corpus directory as an argument ---
+FUZZ := clang $(STD) $(CPPFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+fuzz-ring: $(BUILD)/fuzz/ring
+$(BUILD)/fuzz/ring: fuzz/ring_target.c $(wildcard harness/ring/*.c harness/ring/*.h)
+	@mkdir -p $(@D)
+	@echo "LD  $@"
+	@$(FUZZ) $(filter %.c,$^) -o $@
+
 # --- the rest ---
 deps:
 	@.ci/deps
 format:
-	clang-format -i $$(find harness tests -name '*.c' -o -name '*.h')
+	clang-format -i $$(find harness fuzz tests -name '*.c' -o -name '*.h')
 SHARE = $(DESTDIR)$(PREFIX)/share
 install: all
 	install -D -m 755 $(BUILD)/plumbline $(DESTDIR)$(PREFIX)/bin/plumbline
