@@ -60,18 +60,6 @@ static void judge_beyond(struct pl_oracle *o, const struct pl_track *t, uint64_t
     }
 }
 
-/* A bit that nobody, or nobody here, may offer. */
-static void judge_unfit(struct pl_oracle *o, uint64_t block, uint32_t v, uint64_t bit,
-                        enum pl_predicate p, const char *why)
-{
-    if (block != bit / 32)
-        return;
-    if (v >> (bit % 32) & 1)
-        pl_broken(o, p, "feature bit %" PRIu64 " is offered, %s", bit, why);
-    else
-        pl_held(o, p);
-}
-
 /* Offered bits that need another one, as the device type has it. */
 static void judge_needs(struct pl_oracle *o, const struct pl_track *t)
 {
@@ -103,17 +91,13 @@ static void judge_reserved(struct pl_oracle *o, uint64_t block, uint32_t v)
             pl_broken(o, PL_P_features_version_1, "VIRTIO_F_VERSION_1 (bit %lu) is not offered",
                       (unsigned long)PL_C_F_VERSION_1);
     }
-    judge_unfit(o, block, v, PL_C_F_SR_IOV, PL_P_features_sr_iov,
-                "and this is no PCI device (VIRTIO_F_SR_IOV)");
-    for (uint64_t bit = PL_C_FEATURE_RESERVED_FIRST; bit <= PL_C_FEATURE_RESERVED_LAST; bit++)
-        judge_unfit(o, block, v, bit, PL_P_features_reserved, "which is reserved");
-    if (block >= PL_C_FEATURE_END / 32) {
-        if (v)
-            pl_broken(o, PL_P_features_reserved,
-                      "feature block %" PRIu64 " reads 0x%" PRIx32 ": bits from %lu on are reserved",
-                      block, v, (unsigned long)PL_C_FEATURE_END);
+    if (block == PL_C_F_SR_IOV / 32) {
+        if (v >> (PL_C_F_SR_IOV % 32) & 1)
+            pl_broken(o, PL_P_features_sr_iov,
+                      "VIRTIO_F_SR_IOV (bit %lu) is offered, and this is no PCI device",
+                      (unsigned long)PL_C_F_SR_IOV);
         else
-            pl_held(o, PL_P_features_reserved);
+            pl_held(o, PL_P_features_sr_iov);
     }
 }
 
@@ -230,6 +214,26 @@ static bool last_block_bad(const struct pl_track *t)
     return (t->selected[t->last_block] & ~offered(t, t->last_block)) != 0;
 }
 
+/* Offered bits that a device may insist on, and bits that need others which are not selected. */
+static bool may_refuse(const struct pl_track *t)
+{
+    static const unsigned insisted[] = {PL_C_F_VERSION_1, PL_C_F_ACCESS_PLATFORM,
+                                        PL_C_F_ORDER_PLATFORM};
+    size_t n = 0;
+    const struct pl_feature_need *need = pl_type_needs(t->info.f[PL_F_device_id], &n);
+    for (size_t i = 0; i < sizeof(insisted) / sizeof(insisted[0]); i++)
+        if (pl_features_offered_bit(t, insisted[i]) && !pl_features_negotiated(t, insisted[i]))
+            return true;
+    for (size_t i = 0; i < n; i++) {
+        bool met = !pl_features_negotiated(t, need[i].feature);
+        for (size_t k = 0; k < need[i].n; k++)
+            met |= pl_features_negotiated(t, need[i].any[k]);
+        if (!met)
+            return true;
+    }
+    return t->info.kind == PL_NONE;
+}
+
 /* A selection of what is offered: SHOULD be accepted, and be accepted again. */
 static void judge_acceptance(struct pl_oracle *o, const struct pl_track *t,
                              const struct pl_order *order, bool taken)
@@ -238,17 +242,16 @@ static void judge_acceptance(struct pl_oracle *o, const struct pl_track *t,
     for (unsigned i = 0; i < t->n_orders; i++)
         if (!memcmp(t->orders[i].selection, t->selected, sizeof(t->orders[i].selection)))
             before += t->orders[i].taken - (&t->orders[i] == order && taken);
-    if (!pl_features_negotiated(t, PL_C_F_VERSION_1))
-        return;
     if (taken) {
         pl_held(o, PL_P_features_subset);
         if (before)
             pl_held(o, PL_P_features_renegotiated);
         return;
     }
-    pl_broken(o, PL_P_features_subset,
-              "FEATURES_OK was refused, with VIRTIO_F_VERSION_1 and no bit selected that is not "
-              "offered");
+    if (!may_refuse(t))
+        pl_broken(o, PL_P_features_subset,
+                  "FEATURES_OK was refused for a selection of what is offered, and nothing that "
+                  "the device may insist on is left out");
     if (before)
         pl_broken(o, PL_P_features_renegotiated,
                   "FEATURES_OK was refused for a selection that was accepted before");

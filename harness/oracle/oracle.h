@@ -13,6 +13,7 @@
 struct pl_clause_def {
     const char *id, *level, *role, *how, *section, *text;
     bool judged;
+    bool by_scenario; /* only a scenario's expectations judge it */
     const char *reason; /* why it is not judged; NULL where it is */
     const char *spec;   /* the catalogue that it stands in: a draft's name, or "virtio-1.4" */
     const char *type;   /* the device type that it binds, by name; NULL: any */

@@ -173,7 +173,7 @@ def clause_tables(spec, core, names):
         reason = quote(c.reason) if c.reason else "NULL"
         kind = f"{quote(c.kind['name'])}, {c.kind['id']}" if c.kind else "NULL, 0"
         out.append(f"    {{{quote(c.id)}, {quote(c.level)}, {quote(c.role)}, {quote(c.how)}, "
-                   f"{quote(c.section)}, {quote(c.text)}, {str(c.judged).lower()}, {reason}, "
+                   f"{quote(c.section)}, {quote(c.text)}, {str(c.judged).lower()}, {str(c.by_scenario).lower()}, {reason}, "
                    f"{quote(c.spec)}, {kind}}},")
     out += ["};", "", "static const struct pl_rule rules[] = {", *rows, "};", ""]
     for name in names:

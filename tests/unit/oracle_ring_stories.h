@@ -270,12 +270,6 @@ static void sr_iov(bool bad)
     get_features(1, OFFERED1 | (bad ? 1 << (PL_C_F_SR_IOV % 32) : 0));
 }
 
-static void reserved_feature(bool bad)
-{
-    driving();
-    get_features(1, OFFERED1 | (bad ? 1 << (PL_C_FEATURE_RESERVED_FIRST % 32) : 0));
-}
-
 static void feature_without_its_base(bool bad)
 {
     struct pl_msg info = info_answer();
@@ -362,7 +356,6 @@ static void needs_reset_told(bool bad)
     {"CORE-PACKED-DEV-12", packed_ring_packed_flags, "CORE-PACKED-DEV-12"},                        \
     {"CORE-FEAT-DEV-06", version_1, "CORE-FEAT-DEV-06"},                                           \
     {"CORE-FEAT-DEV-13", sr_iov, "CORE-FEAT-DEV-13"},                                              \
-    {"CORE-FEAT-DEV-04", reserved_feature, "CORE-FEAT-DEV-04"},                                    \
     {"CORE-FEAT-DEV-01", feature_without_its_base, "CORE-FEAT-DEV-01"},                            \
     {"CORE-FEAT-DEV-02", subset, "CORE-FEAT-DEV-02"},                                              \
     {"CORE-FEAT-DEV-05", accepted_again, "CORE-FEAT-DEV-02 CORE-FEAT-DEV-05"},                     \

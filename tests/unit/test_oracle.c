@@ -1307,6 +1307,8 @@ START_TEST(clauses_with_a_story)
         bool found = false;
         for (size_t i = 0; i < STORIES; i++)
             found |= names(stories[i].fails, def->id);
+        if (def->by_scenario)
+            continue;
         judged += def->judged;
         told += found;
         ck_assert_msg(!found || def->judged, "%s is not judged", def->id);
