@@ -169,7 +169,7 @@ static void push_bent(struct world *w)
 {
     const uint8_t how = byte(&w->in);
     const struct pl_ring_bend bend = {
-        .id = how & 1 ? number(&w->in, 4) : byte(&w->in) % w->setup.size,
+        .id = how & 1 ? number(&w->in, 4) : number(&w->in, 1) % w->setup.size,
         .written = how & 2 ? number(&w->in, 4) : byte(&w->in),
         .entries = (uint16_t)(how & 4 ? number(&w->in, 2) : byte(&w->in) % 4),
         .flip_wrap = how & 8,
@@ -193,6 +193,13 @@ static void scribble(struct world *w)
         ((uint8_t *)w->memory.mem)[(at + i) % w->memory.size] = byte(&w->in);
 }
 
+/* Little-endian, as all of a ring is. */
+static void put16(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)value;
+    at[1] = (uint8_t)(value >> 8);
+}
+
 /* A descriptor that is almost right: flags and next that lead on, an address nearby. */
 static void forge(struct world *w)
 {
@@ -200,17 +207,36 @@ static void forge(struct world *w)
     const uint8_t how = byte(&w->in);
     uint64_t addr = w->memory.base + (how & 1 ? number(&w->in, 3) : w->whole + byte(&w->in));
     uint32_t len = how & 2 ? number(&w->in, 4) : byte(&w->in) * (how & 4 ? 16u : 1u);
-    uint16_t half = (uint16_t)(byte(&w->in) % w->setup.size);
+    uint32_t half = number(&w->in, how & 32 ? 2 : 1) % (how & 32 ? 65536 : w->setup.size);
     uint16_t flags = (uint16_t)(byte(&w->in) & (how & 8 ? 0x87 : 0x83));
 
     if (how & 16)
         flags |= 0x8000;
     w->clean = false;
-    at += (size_t)ENTRY * (byte(&w->in) % w->setup.size);
-    memcpy(at, &addr, 8);
-    memcpy(at + 8, &len, 4);
-    memcpy(at + (w->setup.packed ? 12 : 14), &half, 2);
-    memcpy(at + (w->setup.packed ? 14 : 12), &flags, 2);
+    at += (size_t)ENTRY * (number(&w->in, 1) % w->setup.size);
+    for (unsigned i = 0; i < 4; i++)
+        put16(at + 2 * i, (uint32_t)(addr >> 16 * i));
+    put16(at + 8, len);
+    put16(at + 10, len >> 16);
+    put16(at + (w->setup.packed ? 12 : 14), half);
+    put16(at + (w->setup.packed ? 14 : 12), flags);
+}
+
+/* Split: another available head or used id in every slot, and the index one or a few on. */
+static void forge_index(struct world *w)
+{
+    const uint8_t how = byte(&w->in);
+    const bool used = how & 1;
+    uint8_t *at =
+        (uint8_t *)w->memory.mem + ((used ? w->setup.device_addr : w->setup.driver_addr) - BASE);
+    const uint32_t id = how & 2 ? number(&w->in, 2) : number(&w->in, 1) % w->setup.size;
+
+    if (w->setup.packed)
+        return;
+    w->clean = false;
+    for (size_t i = 0; i < w->setup.size && i < 64; i++)
+        put16(at + 4 + i * (used ? 8 : 2), id);
+    put16(at + 2, (uint32_t)(at[2] | at[3] << 8) + (how & 4 ? number(&w->in, 2) : 1u));
 }
 
 static void compare(struct world *w)
@@ -222,58 +248,44 @@ static void compare(struct world *w)
     hold(intact || (what && *what), "a name for what was overwritten");
 }
 
-static void step(struct world *w)
+static void publish(struct world *w)
 {
     bool wrap;
 
-    switch (byte(&w->in) % 16) {
-    case 0:
-    case 1:
-        add(w);
-        break;
-    case 2:
-        pl_driver_ring_publish(w->driver);
-        break;
-    case 3:
+    pl_driver_ring_publish(w->driver);
+    if (byte(&w->in) & 1)
         pl_driver_ring_kick_due(w->driver);
-        pl_driver_ring_kick_offset(w->driver, &wrap);
-        break;
-    case 4:
-    case 5:
-        poll(w);
-        break;
-    case 6:
-        pl_driver_ring_notify(w->driver, byte(&w->in) % 3, (uint16_t)number(&w->in, 2));
-        break;
-    case 7:
+    uint16_t offset = pl_driver_ring_kick_offset(w->driver, &wrap);
+    hold(!w->setup.packed || offset < w->setup.size, "an offset in the ring");
+}
+
+static void set_notify(struct world *w)
+{
+    pl_driver_ring_notify(w->driver, byte(&w->in) % 3, (uint16_t)number(&w->in, 2));
+    if (byte(&w->in) & 1)
         pl_driver_ring_due(w->driver);
-        break;
-    case 8:
-    case 9:
-        pop(w);
-        break;
-    case 10:
-        push(w);
-        break;
-    case 11:
-        pl_device_ring_flush(w->device);
+}
+
+static void flush(struct world *w)
+{
+    pl_device_ring_flush(w->device);
+    if (byte(&w->in) & 1)
         pl_device_ring_notify_due(w->device);
-        break;
-    case 12:
-        pl_device_ring_kicks(w->device, byte(&w->in) & 1);
-        break;
-    case 13:
-        compare(w);
-        break;
-    case 14:
-        scribble(w);
-        break;
-    default:
-        if (byte(&w->in) & 1)
-            forge(w);
-        else
-            push_bent(w);
-    }
+}
+
+static void set_kicks(struct world *w)
+{
+    pl_device_ring_kicks(w->device, byte(&w->in) & 1);
+}
+
+static void step(struct world *w)
+{
+    static void (*const operation[])(struct world *) = {
+        add,  add,  publish, publish, poll,     poll,  set_notify, pop,       pop,
+        push, push, flush,   compare, scribble, forge, push_bent,  set_kicks, forge_index,
+    };
+
+    operation[byte(&w->in) % (sizeof(operation) / sizeof(operation[0]))](w);
 }
 
 /* The first bytes choose the features and the size; false where the size is none. */

@@ -25,7 +25,7 @@ static const struct form {
     {PL_STEP_POKE,
      ARG(ADDR),
      ARG(KEEP),
-     {"u8", "u16", "u32", "u64", "hex", "fill", "random", "count"}},
+     {"u8", "u16", "u32", "u64", "hex", "fill", "random", "copy", "count"}},
 };
 
 static const struct form *form_of(enum pl_step_op op)

@@ -350,6 +350,16 @@ int pl_chan_give_up(struct pl_chan *chan, int err, size_t done, size_t size)
     return chan_fail(chan, err, "the other end takes no message: its buffer stays full");
 }
 
+/* Sleep until a message may fit again, up to left_ms. Nobody tells when a slot becomes free. */
+static void wait_for_room(struct pl_chan *chan, int left_ms)
+{
+    struct pollfd p = {.fd = chan->fd, .events = POLLOUT};
+    if (chan->spsc)
+        pl_spsc_nap(chan, left_ms);
+    else
+        poll(&p, 1, left_ms);
+}
+
 int pl_chan_send(struct pl_chan *chan, const void *msg, size_t size, int timeout_ms)
 {
     size_t done = 0;
@@ -358,12 +368,10 @@ int pl_chan_send(struct pl_chan *chan, const void *msg, size_t size, int timeout
         return r < 0 ? r : 0;
     int64_t deadline = timeout_ms < 0 ? INT64_MAX : pl_clock_ms() + timeout_ms;
     while (r == 0) {
-        /* Nobody tells when a slot becomes free. */
-        struct pollfd p = {.fd = chan->spsc ? -1 : chan->fd, .events = POLLOUT};
         int left = pl_left_ms(deadline);
         if (left == 0)
             return pl_chan_give_up(chan, -ETIMEDOUT, done, size);
-        poll(&p, 1, chan->spsc ? 1 : left);
+        wait_for_room(chan, left);
         r = pl_chan_push(chan, msg, size, &done);
     }
     return r < 0 ? r : 0;

@@ -132,7 +132,8 @@ static int link_wait_for_room(struct pl_link *link, int64_t deadline)
     if (!link->chan.spsc)
         return pl_link_wait(link, link->chan.fd, POLLOUT, deadline);
     int left = pl_left_ms(deadline);
-    link_poll(link, -1, 0, left < 1 ? left : 1);
+    link_poll(link, -1, 0, 0);
+    pl_spsc_nap(&link->chan, left);
     return left == 0 ? -ETIMEDOUT : 0;
 }
 

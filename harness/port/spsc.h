@@ -89,6 +89,8 @@ int pl_spsc_try(struct pl_chan *chan, const struct pl_spec *spec, void *buf, siz
 /* The same without a system call: for looking again and again. */
 int pl_spsc_peek(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap);
 int pl_spsc_push(struct pl_chan *chan, const void *msg, size_t size);
+/* Sleep a little, left_ms at most, because the ring is full: the longer, the longer it has been. */
+void pl_spsc_nap(struct pl_chan *chan, int left_ms);
 /* Throw away what has arrived. */
 void pl_spsc_discard(struct pl_chan *chan);
 void pl_spsc_free(struct pl_spsc *spsc);

@@ -7,14 +7,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "port/memory.h"
 #include "port/private.h"
 #include "port/spsc.h"
 
-/* Without a wakeup socket: how long to sleep between two looks, at first and at most. */
-#define NAP_FIRST_NS 50000L
+/* How long to sleep between two looks where nobody tells of a change, at first and at most. */
+#define NAP_FIRST_NS 20000L
 #define NAP_MOST_NS  1000000L
 /* Wakeups thrown away in one go: a flood of them must not hold us. */
 #define DRAINS_MAX 16
@@ -25,7 +26,8 @@ struct pl_spsc {
     bool polls;   /* fd is a timer */
     bool guarded; /* the areas are ours to unmap */
     bool ended;   /* the wakeup socket was closed by the other end */
-    long nap_ns;
+    long nap_ns;  /* the next look for a message, without a wakeup socket */
+    long room_ns; /* the next look for a free slot */
 };
 
 __attribute__((format(printf, 3, 4))) static int spsc_fail(struct pl_chan *chan, int err,
@@ -57,13 +59,19 @@ static int spsc_break(struct pl_chan *chan, const char *direction, const char *w
     return spsc_fail(chan, -EPROTO, "%s ring: %s", direction, why);
 }
 
+/* The length of a nap, and a longer one for the next time. */
+static struct timespec next_nap(long *ns)
+{
+    struct timespec nap = {.tv_nsec = *ns};
+    *ns = 2 * *ns < NAP_MOST_NS ? 2 * *ns : NAP_MOST_NS;
+    return nap;
+}
+
 /* Set the clock that wakes this end when the other cannot. */
 static void arm_timer(struct pl_chan *chan)
 {
-    struct pl_spsc *s = chan->spsc;
-    struct itimerspec next = {.it_value = {.tv_nsec = s->nap_ns}};
+    struct itimerspec next = {.it_value = next_nap(&chan->spsc->nap_ns)};
     timerfd_settime(chan->fd, 0, &next, NULL);
-    s->nap_ns = 2 * s->nap_ns < NAP_MOST_NS ? 2 * s->nap_ns : NAP_MOST_NS;
 }
 
 int pl_spsc_channel(struct pl_chan *chan, void *const areas[2], const size_t sizes[2],
@@ -76,7 +84,7 @@ int pl_spsc_channel(struct pl_chan *chan, void *const areas[2], const size_t siz
     int err = !s ? -ENOMEM : timer < 0 ? -errno : 0;
     *chan = (struct pl_chan){.fd = timer, .spsc = s, .stream = true};
     if (err == 0) {
-        *s = (struct pl_spsc){.polls = true, .nap_ns = NAP_FIRST_NS};
+        *s = (struct pl_spsc){.polls = true, .nap_ns = NAP_FIRST_NS, .room_ns = NAP_FIRST_NS};
         err = pl_spsc_ring_init(&s->out, areas[out], sizes[out], true, why, sizeof why);
         if (err == 0)
             err = pl_spsc_ring_init(&s->in, areas[in], sizes[in], false, why, sizeof why);
@@ -219,6 +227,8 @@ int pl_spsc_push(struct pl_chan *chan, const void *msg, size_t size)
         return spsc_break(chan, "outgoing", why);
     if (check_files(chan) < 0)
         return -EPROTO;
+    if (r > 0)
+        s->room_ns = NAP_FIRST_NS;
     if (s->polls)
         return r;
     /* A full socket holds wakeups enough; also of a full ring the other end is told once more. */
@@ -226,6 +236,13 @@ int pl_spsc_push(struct pl_chan *chan, const void *msg, size_t size)
     if (n == 1 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS)
         return r;
     return spsc_fail(chan, -EPIPE, "the other end closed the wakeup socket: %s", strerror(errno));
+}
+
+void pl_spsc_nap(struct pl_chan *chan, int left_ms)
+{
+    struct timespec nap = next_nap(&chan->spsc->room_ns);
+    if (left_ms != 0)
+        nanosleep(&nap, NULL);
 }
 
 /* --- ending --- */

@@ -253,9 +253,6 @@ fault("batch-without-idx", "ring", "of a batch only the first used element is wr
 # ---------------------------------------------------------------- available ring
 fault("avail-index-modulo", "ring", "the available index is taken modulo the queue size",
     split("waiting", lambda r, orig: (r.mem.u16(r.driver + 2) - r.next) % r.size), SPLIT)
-fault("avail-index-8-bits", "ring", "the available index is kept in 8 bits",
-    split("waiting", lambda r, orig: min(r.size, (r.mem.u16(r.driver + 2) & 0xFF) - (r.next &
-    0xFF) & 0xFF)), "io-bare")
 fault("avail-index-missed", "ring", "one buffer is always left in the available ring",
     split("waiting", lambda r, orig: max(0, orig() - 1)), SPLIT)
 fault("avail-index-twice", "ring", "the last buffer of each look is served again at the next",
@@ -913,7 +910,7 @@ def request_edit(edit):
             return original(request, room)
         kind, zero, sector = struct.unpack_from("<IIQ", request)
         kind, sector, body = edit(kind, sector, request[16:])
-        return original(struct.pack("<IIQ", kind, zero, sector) + body, room)
+        return original(struct.pack("<IIQ", kind, zero, sector & 2 ** 64 - 1) + body, room)
     return on_work("execute", execute)
 
 

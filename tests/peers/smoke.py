@@ -11,9 +11,12 @@ import struct
 import subprocess
 import sys
 import tempfile
+import traceback
 
 import device as d
 import faults
+import faults_io
+import smoke_io
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEVICE = os.path.join(HERE, "device.py")
@@ -414,6 +417,26 @@ def check_fault(name):
     raise AssertionError("nothing shows")
 
 
+def check_io(style, fault=None, few=0):
+    """Virtqueues under the combinations of features that the style offers, or few of them."""
+    p = Peer(style, fault)
+    try:
+        smoke_io.exercise(p, few)
+    finally:
+        try:
+            p.close()
+        except BufferError:  # the walk failed half way
+            pass
+
+
+def check_io_fault(name):
+    try:
+        check_io(faults.STYLE[name], name)
+    except Exception:
+        return
+    raise AssertionError("nothing shows")
+
+
 def converse(sock, stream):
     """Device information over a real carrier."""
     request = struct.pack("<BBHHH", 0, 2, 0, 77, 8)
@@ -474,27 +497,31 @@ def check_carriers():
             child.stdout.close()
 
 
+def attempt(what, function, *arguments):
+    """How many attempts failed: 0 or 1."""
+    try:
+        function(*arguments)
+        return 0
+    except Exception as e:
+        print("%s: %s %s" % (what, type(e).__name__, e))
+        if not isinstance(e, AssertionError):
+            traceback.print_exc()
+        return 1
+
+
 def main(names):
-    failed = 0
+    failed, io = 0, d.io_styles()[0]
     for style in names or d.all_styles():
         if style in faults.FAULTS:
             continue
         for bus in BUSES:
-            try:
-                check_style(style, bus)
-            except Exception as e:
-                import traceback
-                failed += 1
-                print("style %s, %s: %s %s" % (style, bus, type(e).__name__, e))
-                print("".join(traceback.format_exc().splitlines(True)[-5:]))
-                break
+            failed += attempt("style %s, %s" % (style, bus), check_style, style, bus)
+        few = 0 if names else 9 if style in io else 2
+        failed += attempt("style %s, virtqueues" % style, check_io, style, None, few)
     for name in names or faults.FAULTS:
         if name in faults.FAULTS:
-            try:
-                check_fault(name)
-            except Exception as e:
-                failed += 1
-                print("fault %s: %s %s" % (name, type(e).__name__, e))
+            check = check_io_fault if name in faults_io.NAMES else check_fault
+            failed += attempt("fault " + name, check, name)
     if not names:
         check_carriers()
     print("%d styles, %d faults, %d failed" %

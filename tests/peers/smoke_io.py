@@ -70,13 +70,13 @@ class Walk:
             self.rounds(6)
             self.config_change()
             if self.long:
-                for _ in range(45):
+                for _ in range(250):
                     self.round("all")
             self.in_two_steps()
             self.queue_reset()
             self.device_reset(1)
             self.device_reset(3)
-            if not self.open((self.size or 16) * 2 % 31 or 4) and not self.open():
+            if not self.open(max(4, (self.size or 16) * 2 % 31)) and not self.open():
                 assert False, "the queue is refused now"
             self.s.live()
             self.rounds(2)
@@ -678,7 +678,7 @@ def exercise(peer, few=0):
             break
         try:
             one = walk(peer, features, size)
-            one.long = size in (4, 3)
+            one.long = size == 4 and F_PACKED not in features
             count += bool(one.run())
         except AssertionError as e:
             raise AssertionError("%s (features %s, size %s)" % (e, sorted(features), size)) from e

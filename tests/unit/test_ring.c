@@ -750,6 +750,50 @@ START_TEST(test_due_in_a_batch)
 }
 END_TEST
 
+/* Loop index: packed, and EVENT_IDX. What a device end asks for is what a driver end hears. */
+START_TEST(test_kicks_as_asked)
+{
+    struct ring_pair *p = open_pair(_i & 1, false, _i & 2, false, SIZE);
+    struct pl_ring_chain out;
+    enum pl_ring_fault fault;
+
+    for (unsigned i = 0; i < 40; i++) {
+        bool wanted = i % 3 != 1;
+        pl_device_ring_kicks(p->device, wanted);
+        int id = give_one(p);
+        ck_assert_int_eq(pl_driver_ring_kick_due(p->driver), wanted);
+        ck_assert_int_eq(pop(p, &out, &fault), 1);
+        ck_assert_int_eq(pop(p, &out, &fault), 0);
+        pl_device_ring_push(p->device, (uint16_t)id, 1, 0);
+        pl_device_ring_flush(p->device);
+        expect_used(p, (unsigned)id, 0, false);
+    }
+    close_pair(p);
+}
+END_TEST
+
+/* What was pushed and not flushed is none of the driver's business yet. */
+START_TEST(test_notify_of_what_is_flushed)
+{
+    struct ring_pair *p = open_pair(_i, false, true, false, SIZE);
+    const int a = give_one(p), b = give_one(p);
+
+    pl_driver_ring_notify(p->driver, PL_RING_NOTIFY_AT, 1);
+    pl_device_ring_push(p->device, (uint16_t)a, 1, 0);
+    pl_device_ring_flush(p->device);
+    pl_device_ring_push(p->device, (uint16_t)b, 1, 0);
+    ck_assert(!pl_device_ring_notify_due(p->device));
+    ck_assert(!pl_device_ring_notify_due(p->device));
+    expect_used(p, (unsigned)a, 0, false);
+    expect_none(p);
+    pl_device_ring_flush(p->device);
+    ck_assert(pl_device_ring_notify_due(p->device));
+    expect_used(p, (unsigned)b, 0, false);
+    ck_assert_int_eq(pl_driver_ring_due(p->driver), PL_RING_DUE);
+    close_pair(p);
+}
+END_TEST
+
 /* --- what only the driver writes --- */
 
 START_TEST(test_split_intact)
@@ -1149,6 +1193,8 @@ static void add_driver_tests(TCase *tc)
     tcase_add_test(tc, test_packed_notify_words);
     tcase_add_test(tc, test_due_either);
     tcase_add_loop_test(tc, test_due_in_a_batch, 0, 2);
+    tcase_add_loop_test(tc, test_kicks_as_asked, 0, 4);
+    tcase_add_loop_test(tc, test_notify_of_what_is_flushed, 0, 2);
     tcase_add_test(tc, test_split_intact);
     tcase_add_loop_test(tc, test_packed_intact, 0, 2);
 }

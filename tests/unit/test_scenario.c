@@ -127,15 +127,18 @@ START_TEST(io_steps_that_are_wrong)
     refused(STEP("chain: {queue: 0, in: [{u8: 5}]}"),
             "f.yaml:7: key 'u8': this key is unknown here; known are count, times");
     refused(STEP("chain: {queue: 0, out: [[{u24: 5}]]}"),
-            "f.yaml:7: key 'u24': this key is unknown here; known are u8, u16, u32, u64, hex, fill, random, copy, count");
+            "f.yaml:7: key 'u24': this key is unknown here; known are u8, u16, u32, u64, hex, "
+            "fill, random, copy, count");
     refused(STEP("chain: {queue: 0, out: [[{fill: 5}]]}"),
-            "f.yaml:7: key 'out': a piece of a buffer is one of u8, u16, u32, u64, hex, or fill, random or copy with count");
+            "f.yaml:7: key 'out': a piece of a buffer is one of u8, u16, u32, u64, hex, or fill, "
+            "random or copy with count");
     refused(STEP("chain: {queue: 0, out: [[{hex: \"0g\"}]]}"),
             "f.yaml:7: key 'hex': '0g' is not pairs of hexadecimal digits");
     refused(STEP("chain: {queue: 0, out: [[{u32: here}]]}"),
             "f.yaml:7: key 'steps': nobody knows the name 'here'");
     refused(STEP("notify: {queue: 0}"), "f.yaml:7: key 'notify': 'when' is missing");
-    refused(STEP("poke: {addr: 0}"), "f.yaml:7: key 'poke': a piece of a buffer is one of u8, u16, u32, u64, hex, or fill, random or copy with count");
+    refused(STEP("poke: {addr: 0}"), "f.yaml:7: key 'poke': a piece of a buffer is one of u8, u16, "
+                                     "u32, u64, hex, or fill, random or copy with count");
     refused(STEP("poke: {u8: 0}"), "f.yaml:7: key 'poke': 'addr' is missing");
 }
 END_TEST

@@ -708,11 +708,11 @@ START_TEST(a_ring_of_nonsense_is_not_looked_at)
     opened(&b, 8, _i);
     add(&b, false, NULL);
     ck_assert(pl_vq_look_up(b.vq, &q));
-    ck_assert(pl_vq_poke(b.vq, q.setup.desc_addr + 4, bytes, 4));
+    ck_assert(pl_vq_poke(b.vq, q.setup.desc_addr + 4, bytes, 4, false));
     assert_told(&b, "ring 0 0 end\n");
     ck_assert_mem_eq(at(&b, q.setup.desc_addr + 4), bytes, 4);
-    ck_assert(!pl_vq_poke(b.vq, b.memory.base + b.memory.size - 3, bytes, 4));
-    ck_assert(!pl_vq_poke(b.vq, 0, bytes, 4));
+    ck_assert(!pl_vq_poke(b.vq, b.memory.base + b.memory.size - 3, bytes, 4, true));
+    ck_assert(!pl_vq_poke(b.vq, 0, bytes, 4, false));
     ck_assert_int_eq(pl_vq_chain(b.vq, 0, &(struct pl_vq_buffer){4, true, NULL}, 1, false, NULL),
                      -ENOENT);
     forget(&b);
@@ -720,6 +720,28 @@ START_TEST(a_ring_of_nonsense_is_not_looked_at)
     ck_assert_int_eq(pl_vq_idle(b.vq, 0), 1);
     pl_vq_end(b.vq);
     assert_untold(&b, "ring");
+    close_bench(&b);
+}
+END_TEST
+
+/* What the driver means to write is no write of the device's. */
+START_TEST(a_poke_that_is_kept)
+{
+    struct pl_vq_chain c;
+    struct pl_vq_queue q;
+    struct bench b;
+    const uint8_t bytes[2] = {7, 8};
+    opened(&b, 8, _i);
+    add(&b, true, NULL);
+    ck_assert(pl_vq_current(b.vq, &c) && pl_vq_look_up(b.vq, &q));
+    ck_assert(pl_vq_poke(b.vq, c.out + 3, bytes, 2, true));
+    ck_assert(pl_vq_poke(b.vq, c.table + 16 + (_i ? 12 : 14), bytes, 2, true));
+    ck_assert(pl_vq_poke(b.vq, q.setup.desc_addr + 16 * 7 + 8, bytes, 2, true));
+    ck_assert_mem_eq(at(&b, c.out + 3), bytes, 2);
+    serve(&b, 32, 32);
+    ck_assert_int_eq(pl_vq_await(b.vq, 0, 1, NULL), 1);
+    pl_vq_end(b.vq);
+    assert_untold(&b, "broken");
     close_bench(&b);
 }
 END_TEST
@@ -748,6 +770,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, writes_after_a_reset, 0, 12);
     tcase_add_loop_test(t, writes_into_an_old_scenarios_memory, 0, 2);
     tcase_add_loop_test(t, queue_reset_that_was_not_negotiated, 0, 2);
+    tcase_add_loop_test(t, a_poke_that_is_kept, 0, 2);
     tcase_add_loop_test(t, a_ring_of_nonsense_is_not_looked_at, 0, 2);
     suite_add_tcase(s, t);
     return s;

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The harness against devices with a data path that know nothing of it: tests/peers/device.py,
+written from core virtio's text alone. Every faithful style of virtqueue I/O must conform, and every
+fault in it must not.
+
+PLUMBLINE_E2E says how much of that is done, as for test_peers.py: without it all styles and a
+third of the faults at one bus setting, `quick` a few of both, `full` everything at every setting."""
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import ROOT, SECONDS, run_program
+
+DEVICE = ROOT / "tests" / "peers" / "device.py"
+PYTHON = "/usr/bin/python3"
+MODE = os.environ.get("PLUMBLINE_E2E") or "normal"
+JOBS = int(os.environ.get("PLUMBLINE_JOBS", "2"))
+HANG = SECONDS * (4 if MODE == "full" else 1)
+if MODE not in ("normal", "quick", "full"):
+    raise ValueError("PLUMBLINE_E2E is '%s', neither quick nor full" % MODE)
+SETTINGS = {"normal": [("--max-msg-size", 264, "--transport-features", 1)], "full": [()]}
+
+# Faults that no run can be asked to find, with the reason.
+BY_DESIGN = {
+    "blk-beyond-ok": "only the driver is forbidden to ask for sectors beyond the capacity",
+    "blk-beyond-hangs": "only the driver is forbidden to ask for sectors beyond the capacity",
+    "blk-id-changes": "core does not say that the device id stays the same",
+    "blk-unsupported-ioerr": "core does not forbid IOERR for a type that it does not know",
+}
+
+
+def table(option):
+    return json.loads(subprocess.run([PYTHON, DEVICE, option], check=True, capture_output=True,
+        text=True).stdout)
+
+
+STYLES, FAULTS, IO = table("--list-styles"), table("--list-faults"), table("--list-io")
+
+
+def chosen(names, share):
+    return names if MODE == "full" else names[::share[MODE]]
+
+
+class Met:
+    """The runs of `plumbline test` with one peer, up to the first that does not conform."""
+
+    def __init__(self, kind, name):
+        self.reports, self.runs = [], []
+        command = "%s -S -E %s --%s %s" % (PYTHON, DEVICE, kind, name)
+        for setting in SETTINGS.get(MODE, SETTINGS["normal"]):
+            with tempfile.TemporaryDirectory() as place:
+                path = pathlib.Path(place, "report.json")
+                self.runs.append(run_program("test", "--exec", command, *setting, "--json", path,
+                    "--quiet", seconds=HANG))
+                if path.exists():
+                    self.reports.append(json.loads(path.read_text(encoding="utf-8")))
+
+    def statuses(self):
+        return {done.status for done in self.runs}
+
+    def clauses(self, *verdicts):
+        return {c["id"] for report in self.reports for c in report["clauses"] if c["verdict"] in
+            verdicts}
+
+    def __str__(self):
+        found = ["%s %s %s: %s" % (f["kind"], f.get("clause", ""), f.get("scenario", ""), f["text"])
+            for report in self.reports for f in report["findings"]]
+        return "\n".join(found[:40] + [str(done) for done in self.runs])
+
+    __repr__ = __str__
+
+
+@pytest.fixture(scope="module")
+def meet(request, program):
+    """All peers of the selected tests, met side by side in the order in which they are asked for."""
+    wanted = dict.fromkeys(item.callspec.params["peer"] for item in request.session.items if
+        item.path.name == "test_peers_io.py" and hasattr(item, "callspec"))
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        futures = {peer: pool.submit(Met, *peer) for peer in wanted}
+        try:
+            yield lambda peer: futures[peer].result()
+        finally:
+            for future in futures.values():
+                future.cancel()
+
+
+def peers(kind, names):
+    return pytest.mark.parametrize("peer", [pytest.param((kind, name), id=name) for name in names])
+
+
+@peers("style", chosen(IO["styles"], {"normal": 1, "quick": 9}))
+def test_faithful(meet, peer):
+    met = meet(peer)
+    assert met.statuses() == {0} and not met.clauses("fail"), met
+    assert met.clauses("warning") <= set(STYLES[peer[1]]["warnings"]), met
+
+
+@peers("style", chosen(IO["debatable"], {"normal": 1, "quick": 9}))
+def test_debatable(meet, peer):
+    """The specification can be read either way: the run ends properly, whatever its verdict."""
+    assert meet(peer).statuses() <= {0, 1}
+
+
+@peers("fault", chosen(list(IO["faults"]), {"normal": 3, "quick": 24}))
+def test_fault(meet, peer):
+    met, tags = meet(peer), FAULTS[peer[1]]["clauses"]
+    if peer[1] in BY_DESIGN and met.statuses() == {0}:
+        pytest.skip("not judged: " + BY_DESIGN[peer[1]])
+    caught = met.clauses("fail", "warning") or met.statuses() & {1, 3}
+    assert caught, "%s: %s\n%s" % (" ".join(tags), FAULTS[peer[1]]["text"], met)
+    assert 1 in met.statuses() or "should" in tags, met
