@@ -23,14 +23,36 @@ static enum outcome run_require(struct run *r, const struct pl_step *step)
                            step->at->file, step->at->line, pl_expr_text(step->expr));
 }
 
+/* What the names of an expression stand for, for the report. */
+struct values {
+    struct run *r;
+    char text[256];
+};
+
+static void add_value(void *opaque, const char *name)
+{
+    struct values *values = opaque;
+    char why[160], one[96];
+    uint64_t v;
+    size_t n = strlen(values->text);
+    if (strchr(name, '(') || !pl_run_name(values->r, name, &v, why, sizeof(why)))
+        return;
+    snprintf(one, sizeof(one), v < 10 ? "%s is %" PRIu64 : "%s is 0x%" PRIx64, name, v);
+    if (!strstr(values->text, one))
+        snprintf(values->text + n, sizeof(values->text) - n, "%s%s", n ? ", " : "; ", one);
+}
+
 static enum outcome run_expect(struct run *r, const struct pl_step *step)
 {
+    struct values values = {.r = r};
     uint64_t v;
     if (pl_run_value(r, step, step->expr, &v) == STOP)
         return STOP;
-    pl_session_tell(r->s, "expected %s %d expected: %s",
+    if (!v)
+        pl_expr_names(step->expr, add_value, &values);
+    pl_session_tell(r->s, "expected %s %d expected: %s%s",
                     pl_clauses_get(r->all->clauses, (size_t)step->clause)->id, v != 0,
-                    pl_expr_text(step->expr));
+                    pl_expr_text(step->expr), values.text);
     return GO_ON;
 }
 

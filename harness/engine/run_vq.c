@@ -207,6 +207,12 @@ static enum outcome add_chain(struct run *r, const struct pl_step *step, struct 
     return way;
 }
 
+static enum outcome blind(struct run *r)
+{
+    return pl_run_stop(r, PL_SCENARIO_SKIPPED,
+                       "the IUT has no data path: it does not map the shared memory");
+}
+
 static enum outcome await_used(struct run *r, const struct pl_step *step, struct pl_vq *vq,
                                uint32_t queue)
 {
@@ -215,6 +221,8 @@ static enum outcome await_used(struct run *r, const struct pl_step *step, struct
         return STOP;
     int got = pl_vq_await(vq, queue, count, step->name);
     r->io_ok = got > 0;
+    if (pl_vq_blind(vq))
+        return blind(r);
     return got < 0 ? no_more(r, step, got) : GO_ON;
 }
 
@@ -263,6 +271,8 @@ enum outcome pl_run_vq(struct run *r, const struct pl_step *step)
     struct pl_vq *vq = pl_vq_of(r->s, why, sizeof(why));
     if (!vq)
         return pl_run_stop(r, PL_SCENARIO_SKIPPED, "%s", why);
+    if (pl_vq_blind(vq))
+        return blind(r);
     if (io_argument(r, step, PL_VQ_QUEUE, 0, &queue) == STOP)
         return STOP;
     int err = 0;

@@ -202,6 +202,11 @@ bool pl_vq_poke(struct pl_vq *vq, uint64_t addr, const uint8_t *bytes, size_t n,
     return true;
 }
 
+bool pl_vq_blind(const struct pl_vq *vq)
+{
+    return vq->blind;
+}
+
 /* --- what expressions ask --- */
 
 bool pl_vq_look_up(const struct pl_vq *vq, struct pl_vq_queue *out)

@@ -88,6 +88,8 @@ int pl_vq_notify(struct pl_vq *vq, uint32_t queue, enum pl_ring_notify when, uin
  */
 bool pl_vq_poke(struct pl_vq *vq, uint64_t addr, const uint8_t *bytes, size_t n, bool keep);
 
+/* It turned out that the IUT does not look at the shared memory: it has no data path. */
+bool pl_vq_blind(const struct pl_vq *vq);
 /* False without a ring, or without a chain: the one named, or last waited for or written. */
 bool pl_vq_look_up(const struct pl_vq *vq, struct pl_vq_queue *out);
 bool pl_vq_current(const struct pl_vq *vq, struct pl_vq_chain *out);

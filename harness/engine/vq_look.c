@@ -136,6 +136,7 @@ static void take_back(struct pl_vq *vq, struct pl_vq_ring *ring, const struct pl
                       bool due)
 {
     struct pl_chain *chain = used->id < ring->setup.size ? ring->by_id[used->id] : NULL;
+    vq->served = true;
     ring->used++;
     ring->touched = true;
     pl_session_tell(vq->s, "ring %u %u used %u %u %s", ring->dev_num, ring->queue, used->id,

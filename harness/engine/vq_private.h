@@ -79,6 +79,8 @@ struct pl_vq {
     struct pl_vq_ring *current;
     uint64_t random;
     unsigned misses;
+    bool served; /* the IUT has used a chain */
+    bool blind;  /* it does not look at the memory at all */
     bool wild; /* the harness wrote nonsense: nothing in memory means anything */
     struct {
         uint16_t token;

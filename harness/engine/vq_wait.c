@@ -120,6 +120,10 @@ static int tell_missing(struct pl_vq *vq, struct pl_vq_ring *ring, const struct 
     const struct pl_chain *chain = goal->chain ? goal->chain : any_held(ring);
     if (!chain || chain->state != PL_CHAIN_HELD || !ring->told)
         return 0;
+    struct pl_port *port = vq->s->port;
+    vq->blind = !vq->served && port->memory_seen && !port->memory_seen(port);
+    if (vq->blind)
+        return 0;
     vq->misses++;
     pl_session_tell(vq->s, "ring %u %u missing %u", ring->dev_num, ring->queue, chain->id);
     return 0;

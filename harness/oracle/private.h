@@ -259,6 +259,8 @@ struct pl_oracle {
     enum pl_predicate missed_by[PL_KIND_COUNT];
     bool own_ids[256]; /* implementation-defined ids that were answered */
     unsigned n_own_ids;
+    bool serves; /* a chain was used: the device works on virtqueues */
+    unsigned idle_before, idle_reset, idle_queue; /* looks that count once it does */
     uint64_t features_tried, features_taken; /* FEATURES_OK for selections of what is offered */
     bool out_of_order;                       /* the response at hand overtook an earlier one */
 };

@@ -152,11 +152,30 @@ static void held_entry(struct pl_oracle *o, const struct pl_track *t)
         pl_held(o, PL_P_ring_order);
 }
 
+/* Looks at which nothing had happened: they mean something of a device that works on rings. */
+static void count_idle(struct pl_oracle *o)
+{
+    for (; o->serves && o->idle_reset; o->idle_reset--) {
+        pl_held(o, PL_P_io_after_reset);
+        pl_held(o, PL_P_event_after_reset);
+    }
+    for (; o->serves && o->idle_queue; o->idle_queue--) {
+        pl_held(o, PL_P_io_after_queue_reset);
+        pl_held(o, PL_P_event_after_queue_reset);
+    }
+    for (; o->serves && o->idle_before; o->idle_before--) {
+        pl_held(o, PL_P_io_before_ok);
+        pl_held(o, PL_P_event_before_ok);
+    }
+}
+
 static void used(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
                  const struct pl_ring_news *news)
 {
     struct pl_queue_ring *r = &q->ring;
     r->held -= r->held > 0;
+    o->serves = true;
+    count_idle(o);
     if (not_driving(o, t)) {
         pl_broken(o, at_rest(t) && r->sealed ? PL_P_io_after_reset : PL_P_io_before_ok,
                   "queue %" PRIu32 ": chain %" PRIu32 " was used with DRIVER_OK not set", q->index,
@@ -206,16 +225,10 @@ static void missing(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
 static void idle(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q)
 {
     const struct pl_queue_ring *r = &q->ring;
-    if (r->sealed && at_rest(t)) {
-        pl_held(o, PL_P_io_after_reset);
-        pl_held(o, PL_P_event_after_reset);
-    } else if (r->sealed && r->stopped) {
-        pl_held(o, PL_P_io_after_queue_reset);
-        pl_held(o, PL_P_event_after_queue_reset);
-    } else if (r->held && not_driving(o, t)) {
-        pl_held(o, PL_P_io_before_ok);
-        pl_held(o, PL_P_event_before_ok);
-    }
+    o->idle_reset += r->sealed && at_rest(t);
+    o->idle_queue += r->sealed && r->stopped && !at_rest(t);
+    o->idle_before += !r->sealed && r->held && not_driving(o, t);
+    count_idle(o);
 }
 
 /* An EVENT_USED that the driver had asked not to get, and that no used buffer called for. */

@@ -43,6 +43,13 @@ static struct exec_port *exec_of(struct pl_port *port)
     return (struct exec_port *)port;
 }
 
+/* An IUT without a data path has no use for the memory that it is offered. */
+static bool exec_memory_seen(struct pl_port *port)
+{
+    struct exec_port *x = exec_of(port);
+    return pl_memory_mapped(x->mem_fd, x->child.pid);
+}
+
 /* --- starting --- */
 
 static int make_pair(int type, int ends[2])
@@ -345,6 +352,7 @@ struct pl_port *pl_port_exec(const struct pl_port_options *options, char *error,
         exec_close(&x->port);
         return NULL;
     }
+    x->port.memory_seen = options->mem_path ? NULL : exec_memory_seen;
     give_device_side(x, options);
     return &x->port;
 }

@@ -76,6 +76,8 @@ struct pl_port {
     void *mem;
     uint64_t mem_base;
     size_t mem_size;
+    /* Does the IUT look at that memory? NULL: it is taken for granted. */
+    bool (*memory_seen)(struct pl_port *port);
     /* What a byte stream takes at most, in bytes: start sets it to the bus's maximum message size.
      */
     uint32_t max_msg_size;

@@ -182,6 +182,11 @@ int pl_memory_create(struct pl_port *port);
  */
 int pl_memory_use(struct pl_port *port, const struct pl_port_options *options, char *error,
                   size_t cap);
+/*
+ * Does any other process map the memory behind this descriptor? True also where a process of this
+ * group does not let itself be looked at.
+ */
+bool pl_memory_mapped(int fd, long group);
 /* Unmap and close either. */
 void pl_memory_free(struct pl_port *port, int fd);
 /* All bytes 0 again. */

@@ -205,7 +205,7 @@ struct pl_ring_bend {
     uint32_t id, written;
     uint16_t entries; /* how far the used position moves: packed entries, split 1 */
     bool flip_wrap;   /* packed: the wrong wrap bits */
-    bool hide;        /* do not publish: split idx, packed flags stay as they were */
+    bool hide;        /* do not publish: packed flags stay as they were, split idx until a flush */
 };
 /* Push with these values, and flush. */
 void pl_device_ring_push_bent(struct pl_device_ring *ring, const struct pl_ring_bend *bend);

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """When a device looks at its virtqueues, in which order it uses buffers, and when it tells the
 driver: the freedoms that core virtio leaves, chosen by the options of a style."""
-import random
 import struct
 
 import vring
@@ -18,7 +17,7 @@ class Path:
     def __init__(self, device):
         self.device, self.bus, self.o = device, device.bus, device.o
         self.work = work.make(device, self)
-        self.dice = random.Random(7)
+        self.dice = None
         self.hooks = []
 
     @property
@@ -34,6 +33,7 @@ class Path:
             q.ring = kind(self.mem, q, self.device.negotiated)
             q.ring.q, q.ring.held, q.ring.owed = q, [], False
             q.ring.always = self.o["avail_event_always"]
+            q.ring.clears = self.o["packed_clears"]
             for hook in self.hooks:
                 hook(q.ring)
         return q.ring
@@ -148,6 +148,9 @@ class Path:
         if order == "lifo":
             return chains[::-1]
         if order == "random":
+            if self.dice is None:
+                import random
+                self.dice = random.Random(7)
             self.dice.shuffle(chains)
         return chains
 

@@ -28,6 +28,7 @@ BUS_GET_PARAMETERS, BUS_EVENT_FAILURE, BUS_EVENT_PARAMETERS = 0x80, 0xC0, 0xC1
 
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, NEEDS_RESET = 1, 2, 4, 8, 0x40
 INDIRECT_DESC, EVENT_IDX, VERSION_1, RING_PACKED, IN_ORDER, RING_RESET = 28, 29, 32, 34, 35, 40
+FLUSH, CONFIG_WCE = 9, 11  # of a block device
 U32 = 0xFFFFFFFF
 
 
@@ -78,10 +79,11 @@ BASE = dict(
     # virtqueue I/O: when it is looked for, done and told; what a reset makes of it
     io_when="event", io_start="serve", io_delay=0, io_order="fifo", io_publish="batch", io_burst=0,
     hush="never", moderation=0, spurious="", skips=False, prefetch=False, trusts_data=False,
-    avail_event_always=False, reset_io="drop", vq_reset_io="drop", broken="stop", odd_packed_size=True,
+    avail_event_always=False, packed_clears=False, reset_io="drop", vq_reset_io="drop", broken="stop",
+    odd_packed_size=True,
     # what device types do
-    fill="zeros", length="all", serial=b"plain python", used_disk=False, discards=True, entropy_most=0,
-    loops=True, greets=False,
+    fill="zeros", length="all", serial=b"plain python", used_disk=False, discards=True,
+    entropy_most=0, loops=True, greets=False,
     # carrier and the rest
     batch=False, pings=False, announces=False, control=True, process_io=True,
 )
@@ -493,9 +495,18 @@ class Device:
         if new & FEATURES_OK and not self.status & FEATURES_OK:
             new = new if self.accepts_features_ok(new) else new & ~FEATURES_OK
         began = new & DRIVER_OK and not self.status & DRIVER_OK
+        decided = new & FEATURES_OK and not self.status & FEATURES_OK
         self.status = new
+        if decided and self.o["type"] == 2:
+            self.settle_cache_mode()
         if began and self.has_io():
             self.io().start()
+
+    def settle_cache_mode(self):
+        """A block driver that can toggle the cache but not flush it gets a writethrough one."""
+        if self.negotiated(CONFIG_WCE) and not self.negotiated(FLUSH) and self.config[32]:
+            self.config[32] = 0
+            self.bump()
 
     def accepts_features_ok(self, status):
         if self.o["features_ok_needs_driver"] and not status & DRIVER:
@@ -1019,16 +1030,14 @@ def arguments(argv):
                 in all_styles().items()})
             sys.exit(0)
         if word == "--list-faults":
-            import faults
-            import faults_io  # adds its own
+            import faults_io as faults  # those of faults.py and its own
             print_table({n: {"clauses": list(c), "text": t, "style": faults.STYLE[n]} for n, (c, t)
                 in faults.FAULTS.items()})
             sys.exit(0)
         if word == "--list-io":
-            import faults
-            import faults_io
+            import faults_io as faults
             print_table({"styles": list(io_styles()[0]), "debatable": list(io_styles()[1]),
-                "faults": {n: list(faults.FAULTS[n][0]) for n in faults_io.NAMES}})
+                "faults": {n: list(faults.FAULTS[n][0]) for n in faults.NAMES}})
             sys.exit(0)
         if word == "--list-bad":
             import bad
@@ -1054,7 +1063,7 @@ def make_bus(opts, parameters, memory):
     if fault:
         import faults
         if fault not in faults.FAULTS:
-            import faults_io  # adds its own
+            import faults_io as faults  # adds its own
         if fault not in faults.FAULTS:
             sys.exit("device: no fault '%s'; --list-faults shows them" % fault)
         style = style or faults.STYLE[fault]

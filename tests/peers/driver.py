@@ -6,7 +6,8 @@ import struct
 
 BASE, MEMORY = 0x100000000, 1 << 20
 NEXT, WRITE, INDIRECT, AVAIL, USED = 1, 2, 4, 0x80, 0x8000
-F_INDIRECT, F_EVENT_IDX, F_VERSION_1, F_PACKED, F_IN_ORDER, F_DATA, F_RESET = 28, 29, 32, 34, 35, 38, 40
+F_INDIRECT, F_EVENT_IDX, F_VERSION_1, F_PACKED, F_IN_ORDER = 28, 29, 32, 34, 35
+F_DATA, F_RESET = 38, 40
 EVENT_CONFIG, EVENT_AVAIL, EVENT_USED = 0x40, 0x41, 0x42
 GUARD = 24
 
@@ -24,8 +25,8 @@ class Buffer:
         self.id, self.slots, self.what = None, 1, None
 
     def elements(self):
-        return [(BASE + at, len(data), 0) for at, data in self.readable] + [(BASE + at, n, WRITE) for
-            at, n in self.writable]
+        return [(BASE + at, len(data), 0) for at, data in self.readable] + \
+            [(BASE + at, n, WRITE) for at, n in self.writable]
 
     def data(self):
         return b"".join(self.memory.map[at:at + n] for at, n in self.writable)
@@ -186,8 +187,8 @@ class Split(Vq):
         self.shadow = self.parts()
 
     def parts(self):
-        m = self.memory.map
-        return m[self.desc:self.desc + 16 * self.size], m[self.driver:self.driver + 6 + 2 * self.size]
+        m, (table, ring, _) = self.memory.map, self.sizes()
+        return m[self.desc:self.desc + table], m[self.driver:self.driver + ring]
 
     def device_wants(self):
         old, self.shown = self.shown, self.avail

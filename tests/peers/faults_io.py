@@ -6,9 +6,11 @@ import functools
 import os
 import struct
 
+import faults
 import vring
 from faults import FAULTS, all_of, each, fault, override
 
+STYLE, install = faults.STYLE, faults.install
 BEFORE = set(FAULTS)
 DRIVER_OK = 4
 RO, FLUSH = 5, 9
@@ -359,8 +361,8 @@ fault("tells-before-last", "notify", "of a batch that is used one by one the las
     together=False: (orig(ring, done[:-1], together) if len(done) > 1 else None,
     ring.put(done[-1:]))[0])), ALL)
 fault("tells-single-only", "notify", "a batch of more than one buffer is not told of",
-    on_path("tell", lambda p, orig, r, since: orig(r, since) if r.mark() == since or not isinstance(r,
-    vring.Split) or (r.used - since & 0xFFFF) == 1 else None), SPLIT)
+    on_path("tell", lambda p, orig, r, since: orig(r, since) if r.mark() == since or not
+    isinstance(r, vring.Split) or (r.used - since & 0xFFFF) == 1 else None), SPLIT)
 fault("tells-by-old-flags", "notify", "the driver's suppression is read once and remembered",
     on_ring("wanted", lambda r, orig, since: r.__dict__.setdefault("asked", orig(since))), ALL)
 fault("tells-late-after-silence", "notify",
@@ -550,7 +552,7 @@ def _no_mixture(result):
     return result
 
 
-fault("indirect-write-flag", "ring", "the WRITE flag of what refers to a table counts for its whole",
+fault("indirect-write-flag", "ring", "a table whose descriptor has the WRITE flag is refused",
     split("slot", lambda r, orig, i: _refuse(orig(i))), SPLIT)
 
 
@@ -711,8 +713,8 @@ def stale(of_reset, part="all"):
 
 for _name, _of, _text in (("reset", True, "the device was reset"), ("queue-reset", False,
         "RESET_VQUEUE was answered")):
-    fault("io-after-" + _name, "reset io", "what was in flight is used after %s" % _text, stale(_of),
-        LATE)
+    fault("io-after-" + _name, "reset io", "what was in flight is used after %s" % _text,
+        stale(_of), LATE)
     fault("told-after-" + _name, "reset notify",
         "EVENT_USED for what was in flight comes after %s" % _text, stale(_of, "event"), LATE)
     fault("buffers-after-" + _name, "reset io",
@@ -830,8 +832,8 @@ def _wipes(device, original, q):
 
 
 fault("reset-tells", "reset notify", "a reset is announced by EVENT_USED for every queue",
-    override("finish_reset", lambda d, orig: (orig(), [d.bus.event(d, 0x42, struct.pack("<I", i)) for
-    i in d.queues])[0]), ALL)
+    override("finish_reset", lambda d, orig: (orig(), [d.bus.event(d, 0x42, struct.pack("<I", i))
+    for i in d.queues])[0]), ALL)
 fault("reset-wipes-memory", "reset io", "3 ms after a reset the used rings are wiped",
     override("finish_reset", lambda d, orig: _wipe_all(d, orig)), ALL)
 
@@ -1092,6 +1094,10 @@ def _halves(device, original, offset, data):
 fault("blk-resize-event-at-reset", "blk config", "a resize is announced by the status 0x40",
     override("own_change", lambda d, orig, o, data: (orig(o, data), d.fail())[0]), BLK)
 
+fault("blk-writeback-kept", "blk config",
+    "writeback stays 1 though CONFIG_WCE was negotiated without FLUSH",
+    override("settle_cache_mode", lambda d, orig: None), BLK)
+
 # ---------------------------------------------------------------- entropy
 ENT = "entropy-everything"
 
@@ -1165,7 +1171,8 @@ fault("console-empty-buffers", "console", "data is lost where no receive buffer 
 fault("console-one-byte-late", "console", "received data starts one byte into the buffer",
     received(lambda w, done: [(c, n) for c, n in done if not w.mem.scatter(c.writable, 0, (b"\0" +
     w.mem.gather(c.writable))[:c.space])]), CON)
-fault("console-receives-on-1", "console ring", "EVENT_USED for what arrived names the sending queue",
+fault("console-receives-on-1", "console ring",
+    "EVENT_USED for what arrived names the sending queue",
     on_path("used", lambda p, orig, r: p.bus.event(p.device, 0x42, struct.pack("<I", r.q.index |
     1))), CON)
 fault("console-silent-arrival", "console notify", "what arrives is not told of",

@@ -71,6 +71,8 @@ def make(BLK, ENTROPY, NET, CONSOLE):
             dict(BLK, features=without(mixed["features"], RING_RESET))),
         "io-avail-event-always": ("avail_event is written without EVENT_IDX too: drivers ignore it",
             everything(BLK, avail_event_always=True)),
+        "io-packed-clears": ("the address of a used descriptor, which is unused, is cleared",
+            blk(EVENT_IDX, INDIRECT_DESC, *packed, packed_clears=True)),
         # sizes
         "io-size-1": ("max_size 1 and every feature", everything(BLK, queues=[1])),
         "io-size-2": ("max_size 2 and every feature", everything(BLK, queues=[2])),
@@ -82,7 +84,8 @@ def make(BLK, ENTROPY, NET, CONSOLE):
         "io-even-packed": ("sizes that are no power of two are refused for packed rings too",
             everything(BLK, odd_packed_size=False)),
         # when and in which order
-        "io-late": ("buffers are used 3 ms after they were made available", everything(BLK, **late)),
+        "io-late": ("buffers are used 3 ms after they were made available",
+            everything(BLK, **late)),
         "io-late-mixed": ("the same, each by itself and in any order",
             dict(BLK, features=without(mixed["features"], IN_ORDER), io_order="random", **late)),
         "io-lifo": ("of a batch the last is used first",

@@ -516,7 +516,7 @@ def main(names):
             continue
         for bus in BUSES:
             failed += attempt("style %s, %s" % (style, bus), check_style, style, bus)
-        few = 0 if names else 9 if style in io else 2
+        few = 0 if names else 5 if style in io else 2
         failed += attempt("style %s, virtqueues" % style, check_io, style, None, few)
     for name in names or faults.FAULTS:
         if name in faults.FAULTS:

@@ -250,8 +250,8 @@ class Walk:
         flags = self.dice.choice((2, 3, 4, 5, 6))
         if isinstance(q, driver.Split):
             head = self.dice.choice((0, q.size - 1, q.size, 65535))
-            struct.pack_into("<QIHH", q.memory.map, q.desc + 16 * (head % q.size), address, 64, flags,
-                head)
+            struct.pack_into("<QIHH", q.memory.map, q.desc + 16 * (head % q.size), address, 64,
+                flags, head)
             q.memory.put16(q.driver + 4 + 2 * (q.avail % q.size), head)
             q.memory.put16(q.driver + 2, q.avail + 1)
         else:
@@ -261,8 +261,8 @@ class Walk:
         self.s.pass_time()
         status = self.peer.status()
         assert status & 15 == 15
-        assert bool(status & 0x40) == bool(self.s.config_events), "%d EVENT_CONFIG at status %#x" % (
-            self.s.config_events, status)
+        assert bool(status & 0x40) == bool(self.s.config_events), \
+            "%d EVENT_CONFIG at status %#x" % (self.s.config_events, status)
         if F_RESET in self.features and not status & 0x40:
             self.peer.ask(11, struct.pack("<I", q.index))
             self.q = self.s.queue(self.main)
@@ -327,7 +327,15 @@ class Block(Walk):
         self.peer.reset()
         if 1 in (self.size, self.peer.vqueue(0)[1]) and F_INDIRECT not in self.features:
             return False
+        self.cache_mode()
         return super().run()
+
+    def cache_mode(self):
+        """CONFIG_WCE without FLUSH: writethrough."""
+        s = driver.Session(self.peer, self.features - {9}, self.size)
+        if s.begin() and 11 in self.features:
+            assert self.config(32, 1)[1] == b"\0", "writeback without FLUSH"
+        s.close()
 
     def request(self, op):
         """(readable, writable, what judge() needs)"""

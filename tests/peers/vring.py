@@ -77,8 +77,10 @@ class Ring:
     def __init__(self, mem, q, negotiated):
         self.mem, self.size = mem, q.size
         self.desc, self.driver, self.device = q.desc, q.driver, q.device
-        self.indirect, self.event_idx, self.in_order = negotiated(28), negotiated(29), negotiated(35)
-        self.flight, self.stuck, self.quiet, self.always = [], False, False, False
+        self.indirect, self.event_idx = negotiated(28), negotiated(29)
+        self.in_order = negotiated(35)
+        self.flight, self.stuck, self.quiet = [], False, False
+        self.always, self.clears = False, False
         self.begin()
 
     def table(self, address, length):
@@ -246,6 +248,8 @@ class Packed(Ring):
     def entry(self, at, wrap, chain, written):
         """A used descriptor; its flags are written last."""
         flags = (AVAIL | USED if wrap else 0) | (WRITE if chain.space and written else 0)
+        if self.clears:
+            self.mem.write(self.desc + 16 * at, bytes(8))
         self.mem.write(self.desc + 16 * at + 8, struct.pack("<IH", written, chain.id))
         self.mem.put16(self.desc + 16 * at + 14, flags)
 

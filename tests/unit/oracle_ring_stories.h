@@ -37,10 +37,20 @@ static void has_ring(uint32_t block0, uint32_t block1, uint32_t status)
     get_queue(empty);
     set_queue(PL_C_SVQ_ENABLE, enabled.size, enabled.desc);
     get_queue(enabled);
-    if (status != READY)
-        set_status(status, status);
     ring(PL_RING_BEGIN, 0, false);
     ring(PL_RING_ADD, 3, false);
+    if (status == READY)
+        return;
+    set_status(status, status);
+    ring(PL_RING_ADD, 1, false);
+    ring(PL_RING_USE, 1, false);
+}
+
+/* What was seen of a queue at rest counts once the device is known to work on queues. */
+static void works(void)
+{
+    set_status(RUNNING, RUNNING);
+    ring(PL_RING_USE, 3, false);
 }
 
 /* --- from when on buffers are used --- */
@@ -49,15 +59,20 @@ static void used_before_driver_ok(bool bad)
 {
     has_ring(0, 0, READY);
     ring(bad ? PL_RING_USE : PL_RING_IDLE, 3, false);
+    if (!bad)
+        works();
 }
 
 static void announced_before_driver_ok(bool bad)
 {
     has_ring(0, 0, READY);
-    if (bad)
+    if (bad) {
         event_used();
-    else
-        ring(PL_RING_IDLE, 0, false);
+        return;
+    }
+    ring(PL_RING_IDLE, 0, false);
+    ck_assert_uint_eq(state_of("CORE-STATUS-DEV-02")->applied, 0);
+    works();
 }
 
 static void used_from_driver_ok_on(bool bad)
