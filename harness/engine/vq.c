@@ -53,28 +53,41 @@ static void note_event(struct pl_vq *vq, const struct pl_msg *m)
     ring->events++;
 }
 
-static void see(void *opaque, const struct pl_msg *m, bool to_iut)
-{
-    struct pl_vq *vq = opaque;
-    if (vq->wild || !vq->n_rings || m->form != PL_FORM_OK)
-        return;
-    bool status = m->kind == PL_SET_DEVICE_STATUS || m->kind == PL_GET_DEVICE_STATUS;
-    if (to_iut && m->kind == PL_RESET_VQUEUE && m->dev_num == vq->s->dev_num)
-        note_reset_request(vq, m);
-    else if (!to_iut && m->response && m->kind == PL_RESET_VQUEUE && m->dev_num == vq->s->dev_num)
-        note_reset_response(vq, m);
-    else if (!to_iut && m->response && status && m->f[PL_F_status] == 0)
-        seal_all(vq, m->dev_num);
-    else if (!to_iut && m->kind == PL_EVENT_USED)
-        note_event(vq, m);
-}
-
 static void free_rings(struct pl_vq *vq)
 {
     for (size_t i = 0; i < vq->n_rings; i++)
         pl_vq_ring_free(vq, vq->ring[i]);
     vq->n_rings = vq->n_resets = 0;
     vq->current = NULL;
+}
+
+/* The device was reset: what was written before is nobody's, and the next rings count again. */
+static void tame(struct pl_vq *vq)
+{
+    free_rings(vq);
+    pl_vq_memory_forget(&vq->memory);
+    vq->wild = false;
+}
+
+static void see(void *opaque, const struct pl_msg *m, bool to_iut)
+{
+    struct pl_vq *vq = opaque;
+    if (!vq->n_rings || m->form != PL_FORM_OK)
+        return;
+    bool status = m->kind == PL_SET_DEVICE_STATUS || m->kind == PL_GET_DEVICE_STATUS;
+    bool reset = !to_iut && m->response && status && m->f[PL_F_status] == 0;
+    if (vq->wild && reset && m->dev_num == vq->s->dev_num)
+        tame(vq);
+    if (vq->wild)
+        return;
+    if (to_iut && m->kind == PL_RESET_VQUEUE && m->dev_num == vq->s->dev_num)
+        note_reset_request(vq, m);
+    else if (!to_iut && m->response && m->kind == PL_RESET_VQUEUE && m->dev_num == vq->s->dev_num)
+        note_reset_response(vq, m);
+    else if (reset)
+        seal_all(vq, m->dev_num);
+    else if (!to_iut && m->kind == PL_EVENT_USED)
+        note_event(vq, m);
 }
 
 /* A fresh IUT in fresh memory: the rings of before are not its. */
@@ -198,7 +211,7 @@ bool pl_vq_poke(struct pl_vq *vq, uint64_t addr, const uint8_t *bytes, size_t n,
     if (!vq->wild)
         for (size_t i = 0; i < vq->n_rings; i++)
             pl_vq_drop(vq, vq->ring[i]);
-    vq->wild = true;
+    vq->wild = vq->s->port->outlawed = true;
     return true;
 }
 

@@ -6,27 +6,28 @@
 
 #include "engine/vq_private.h"
 
-/* The catalogue's names, for split and for packed rings; NULL where it has none. */
-static const char *const seen_name[][2] = {
-    [PL_SEEN_READABLE] = {"ring_wrote_readable", "ring_packed_wrote_readable"},
-    [PL_SEEN_DESC] = {"ring_wrote_desc", "ring_packed_wrote_beyond"},
-    [PL_SEEN_DRIVER] = {"ring_wrote_avail", "ring_packed_wrote_driver"},
-    [PL_SEEN_BEYOND] = {"ring_wrote_beyond", "ring_packed_wrote_beyond"},
-    [PL_SEEN_WRITTEN] = {"ring_len_written", "ring_packed_len"},
-    [PL_SEEN_LEN] = {"ring_used_len", "ring_packed_len"},
-    [PL_SEEN_INDEX] = {"ring_used_index", "ring_packed_skip"},
-    [PL_SEEN_ID] = {"ring_used_id", "ring_packed_id"},
-    [PL_SEEN_ONCE] = {"ring_used_once", "ring_packed_once"},
-    [PL_SEEN_FLAGS] = {"ring_used_flags", "ring_packed_flags"},
-    [PL_SEEN_EVENT_FLAGS] = {"ring_used_flags_event", "ring_packed_event_flags"},
-    [PL_SEEN_ORDER] = {"ring_order", "ring_order"},
-    [PL_SEEN_SETTLED] = {"ring_used_settled", "ring_packed_settled"},
+/* The catalogue's names; the oracle knows their counterparts for packed rings. */
+static const char *const seen_name[] = {
+    [PL_SEEN_READABLE] = "ring_wrote_readable",
+    [PL_SEEN_DESC] = "ring_wrote_desc",
+    [PL_SEEN_DRIVER] = "ring_wrote_avail",
+    [PL_SEEN_BEYOND] = "ring_wrote_beyond",
+    [PL_SEEN_WRITTEN] = "ring_len_written",
+    [PL_SEEN_LEN] = "ring_used_len",
+    [PL_SEEN_INDEX] = "ring_used_index",
+    [PL_SEEN_ID] = "ring_used_id",
+    [PL_SEEN_ONCE] = "ring_used_once",
+    [PL_SEEN_FLAGS] = "ring_used_flags",
+    [PL_SEEN_FLAGS_EVENT] = "ring_used_flags_event",
+    [PL_SEEN_USED_FLAGS] = "ring_packed_flags",
+    [PL_SEEN_ORDER] = "ring_order",
+    [PL_SEEN_SETTLED] = "ring_used_settled",
 };
 
 void pl_vq_observe(struct pl_vq *vq, const struct pl_vq_ring *ring, enum pl_seen what,
                    const char *text)
 {
-    const char *name = what != PL_SEEN_STOPPED          ? seen_name[what][ring->setup.packed]
+    const char *name = what != PL_SEEN_STOPPED          ? seen_name[what]
                        : ring->stopped == PL_STOP_RESET ? "io_after_reset"
                                                         : "io_after_queue_reset";
     pl_session_tell(vq->s, "ring %u %u %s %s%s%s", ring->dev_num, ring->queue,
@@ -143,7 +144,9 @@ static void take_back(struct pl_vq *vq, struct pl_vq_ring *ring, const struct pl
                     used->written, due ? "due" : "quiet");
     if (!chain || chain->state != PL_CHAIN_HELD)
         return;
+    pl_vq_note_used(vq, ring, chain);
     ring->by_id[used->id] = NULL;
+    ring->was_used[used->id] = true;
     ring->held--;
     chain->state = PL_CHAIN_USED;
     chain->written = used->written;
@@ -157,15 +160,21 @@ static void take_back(struct pl_vq *vq, struct pl_vq_ring *ring, const struct pl
 }
 
 static const enum pl_seen fault_seen[PL_RING_FAULTS] = {
-    [PL_RING_SOUND] = PL_SEEN_ID,         [PL_RING_USED_INDEX] = PL_SEEN_INDEX,
-    [PL_RING_USED_ID] = PL_SEEN_ID,       [PL_RING_USED_LEN] = PL_SEEN_LEN,
-    [PL_RING_USED_FLAGS] = PL_SEEN_FLAGS, [PL_RING_USED_ORDER] = PL_SEEN_ORDER,
+    [PL_RING_SOUND] = PL_SEEN_ID,
+    [PL_RING_USED_INDEX] = PL_SEEN_INDEX,
+    [PL_RING_USED_ID] = PL_SEEN_ID,
+    [PL_RING_USED_LEN] = PL_SEEN_LEN,
+    [PL_RING_USED_FLAGS] = PL_SEEN_USED_FLAGS,
+    [PL_RING_USED_ORDER] = PL_SEEN_ORDER,
 };
 
 static void tell_fault(struct pl_vq *vq, struct pl_vq_ring *ring, enum pl_ring_fault fault)
 {
-    pl_vq_observe(vq, ring, fault_seen[fault < PL_RING_FAULTS ? fault : PL_RING_SOUND],
-                  pl_ring_fault_text(fault));
+    enum pl_seen seen = fault_seen[fault < PL_RING_FAULTS ? fault : PL_RING_SOUND];
+    if (seen == PL_SEEN_ID && pl_vq_used_again(vq, ring))
+        pl_vq_observe(vq, ring, PL_SEEN_ONCE, "a chain was used that had been used before");
+    else
+        pl_vq_observe(vq, ring, seen, pl_ring_fault_text(fault));
     pl_vq_drop(vq, ring);
 }
 
@@ -252,10 +261,9 @@ static void check_device_area(struct pl_vq *vq, struct pl_vq_ring *ring)
     uint16_t flags, most = setup->packed ? (setup->event_idx ? 2 : 1) : setup->event_idx ? 0 : 1;
     memcpy(&flags, at, sizeof(flags));
     flags = le16toh(flags);
-    bool event = setup->packed || setup->event_idx;
+    enum pl_seen seen = setup->event_idx ? PL_SEEN_FLAGS_EVENT : PL_SEEN_FLAGS;
     snprintf(text, sizeof(text), "the flags of the device area are 0x%x", flags);
-    pl_vq_observe(vq, ring, event ? PL_SEEN_EVENT_FLAGS : PL_SEEN_FLAGS,
-                  flags > most ? text : NULL);
+    pl_vq_observe(vq, ring, seen, flags > most ? text : NULL);
 }
 
 /* Chains that the IUT holds; or, once it has stopped, that it held. */
@@ -302,7 +310,7 @@ static void tell_sound(struct pl_vq *vq, struct pl_vq_ring *ring, bool memory)
     for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++)
         pl_vq_observe(vq, ring, each[i], NULL);
     if (ring->setup.packed)
-        pl_vq_observe(vq, ring, PL_SEEN_FLAGS, NULL);
+        pl_vq_observe(vq, ring, PL_SEEN_USED_FLAGS, NULL);
     if (ring->setup.in_order)
         pl_vq_observe(vq, ring, PL_SEEN_ORDER, NULL);
     if (ring->measured)
@@ -330,6 +338,7 @@ bool pl_vq_check(struct pl_vq *vq, struct pl_vq_ring *ring)
     if (ring->used == ring->checked)
         return good;
     check_device_area(vq, ring);
+    pl_vq_check_settled(vq, ring);
     tell_sound(vq, ring, good);
     check_parts(vq, ring);
     return good;

@@ -50,6 +50,11 @@ struct pl_chain {
 
 enum pl_ring_stop { PL_STOP_NONE, PL_STOP_RESET, PL_STOP_QUEUE_RESET };
 
+/* A used element as it was seen. */
+struct pl_seen_used {
+    uint32_t place, id, written;
+};
+
 struct pl_vq_ring {
     uint32_t queue;
     uint16_t dev_num;
@@ -64,6 +69,9 @@ struct pl_vq_ring {
     struct pl_chain *added, **added_end; /* written and not available yet, in order */
     struct pl_chain *done;               /* used, and still spoken of */
     struct pl_chain *last;               /* what io.* means */
+    bool *was_used;                      /* [size]: by id, at least once */
+    struct pl_seen_used *seen;           /* [size]: since the last check */
+    uint32_t n_seen, place;              /* place: where the next used element stands */
     enum pl_ring_notify when;
     uint64_t used, claimed, checked, events, events_looked;
     bool measured; /* a length that the IUT told was checked since the last check */
@@ -81,7 +89,7 @@ struct pl_vq {
     unsigned misses;
     bool served; /* the IUT has used a chain */
     bool blind;  /* it does not look at the memory at all */
-    bool wild; /* the harness wrote nonsense: nothing in memory means anything */
+    bool wild;   /* the harness wrote nonsense: nothing in memory means anything */
     struct {
         uint16_t token;
         uint32_t queue;
@@ -120,8 +128,9 @@ enum pl_seen {
     PL_SEEN_INDEX,       /* the used index moves by what is used */
     PL_SEEN_ID,          /* what is used was available */
     PL_SEEN_ONCE,        /* and was not used before */
-    PL_SEEN_FLAGS,       /* the device area's flags, or a used descriptor's */
-    PL_SEEN_EVENT_FLAGS, /* what the device asks for */
+    PL_SEEN_FLAGS,       /* what the device asks for, */
+    PL_SEEN_FLAGS_EVENT, /* the same with VIRTIO_F_EVENT_IDX */
+    PL_SEEN_USED_FLAGS,  /* packed: of a used descriptor */
     PL_SEEN_ORDER,
     PL_SEEN_SETTLED, /* a used entry stays as it is */
     PL_SEEN_STOPPED, /* nothing changes any more */
@@ -143,5 +152,14 @@ bool pl_vq_at_rest(struct pl_vq *vq, struct pl_vq_ring *ring);
 void pl_vq_drop(struct pl_vq *vq, struct pl_vq_ring *ring);
 void pl_vq_ring_free(struct pl_vq *vq, struct pl_vq_ring *ring);
 void pl_vq_chain_free(struct pl_vq *vq, struct pl_chain *chain);
+
+/* --- vq_used.c --- */
+
+/* A chain was used: what its element holds is remembered until the next check. */
+void pl_vq_note_used(struct pl_vq *vq, struct pl_vq_ring *ring, const struct pl_chain *chain);
+/* Do the elements stand as they were seen? Told. */
+void pl_vq_check_settled(struct pl_vq *vq, struct pl_vq_ring *ring);
+/* Behind a fault: does the element at hand name a chain that was used already? */
+bool pl_vq_used_again(const struct pl_vq *vq, const struct pl_vq_ring *ring);
 
 #endif

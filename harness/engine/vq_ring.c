@@ -52,6 +52,8 @@ void pl_vq_ring_free(struct pl_vq *vq, struct pl_vq_ring *ring)
     if (vq->current == ring)
         vq->current = NULL;
     free(ring->by_id);
+    free(ring->was_used);
+    free(ring->seen);
     free(ring);
 }
 
@@ -70,7 +72,9 @@ static int make_ring(struct pl_vq *vq, struct pl_vq_ring *ring)
     if (err)
         return err;
     ring->by_id = calloc(setup->size, sizeof(struct pl_chain *));
-    if (!ring->by_id)
+    ring->was_used = calloc(setup->size, sizeof(*ring->was_used));
+    ring->seen = calloc(setup->size, sizeof(*ring->seen));
+    if (!ring->by_id || !ring->was_used || !ring->seen)
         return -ENOMEM;
     ring->ring = pl_driver_ring_new(&vq->memory.ring, setup, &err);
     return ring->ring ? 0 : err;
@@ -248,6 +252,8 @@ int pl_vq_chain(struct pl_vq *vq, uint32_t queue, const struct pl_vq_buffer *buf
     }
     if (chain->table)
         pl_vq_freeze(&vq->memory, (size_t)(chain->table - vq->memory.ring.base), 16 * chain->n);
+    if (ring->setup.packed)
+        ring->n_seen = 0; /* new descriptors stand where used ones stood */
     chain->id = (uint16_t)id;
     chain->name = name;
     chain->state = PL_CHAIN_ADDED;

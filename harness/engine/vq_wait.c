@@ -158,8 +158,8 @@ int pl_vq_await(struct pl_vq *vq, uint32_t queue, uint64_t count, const char *na
     ring->claimed = count && !name ? ring->claimed + (r ? count : 0) : ring->used;
     if (goal.chain)
         ring->last = (struct pl_chain *)(uintptr_t)goal.chain;
-    pl_vq_check(vq, ring);
     int err = pl_vq_await_event(vq, ring);
+    pl_vq_check(vq, ring);
     return err < 0 ? err : r;
 }
 

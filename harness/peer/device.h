@@ -2,6 +2,7 @@
 #ifndef PL_PEER_DEVICE_H
 #define PL_PEER_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct pl_mutant {
     size_t n_inserts;
     const struct pl_device_bend *bends; /* bends of outgoing messages */
     size_t n_bends;
+    bool io;           /* it is about virtqueues or what a type does with them */
+    bool options_only; /* its options are the whole of it */
 };
 
 /* An option of the model: a freedom of the draft or a property of the device. */

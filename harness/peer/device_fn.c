@@ -54,6 +54,11 @@ bool pl_fn_config_differs(const struct pl_step *c, uint64_t offset)
     return false;
 }
 
+uint64_t pl_fn_config_byte(const struct pl_step *c, uint64_t offset)
+{
+    return offset < c->dev->config_size ? c->dev->config[offset] : 0;
+}
+
 /* Whether a reset would change a byte of the configuration space. */
 bool pl_fn_restored_differs(const struct pl_step *c)
 {

@@ -72,20 +72,24 @@ struct pl_device_queue {
     uint64_t index, available, max_size;
     uint64_t enabled, size, desc_addr, driver_addr, device_addr;
     uint64_t live;             /* does I/O, or would if its ring were sound */
+    uint64_t taken;            /* chains since it started */
     struct pl_device_work *io; /* owned; NULL: no ring */
 };
 
 /* What is known of the chain at hand: the facts that transitions look at. */
 struct pl_device_io {
     uint64_t id, entries, readable, writable, written;
-    uint64_t served;                       /* chains that its queue used before */
-    uint64_t readable_addr, writable_addr; /* of the first such buffer; 0: none */
-    uint64_t writable_len, writable_end;   /* of the first; behind the last */
-    uint64_t type, sector, bytes, flags;   /* of a block request */
-    uint64_t segments, largest, in_range;  /* of its discard segments */
-    uint64_t failed;                       /* the store could not do it */
-    uint64_t packet, buffers;              /* of a packet on its way in */
-    uint64_t due;                          /* the driver wants to be told */
+    uint64_t served;     /* chains that its queue used before */
+    uint64_t place, lap; /* of the ring: where the chain began, how often it was gone round */
+    uint64_t readable_addr, writable_addr;             /* of the first such buffer; 0: none */
+    uint64_t readable_len, writable_len, writable_end; /* of the first; behind the last */
+    uint64_t last_len;                                 /* of the last writable one */
+    uint64_t flushed;                     /* chains that a notification would tell of */
+    uint64_t type, sector, bytes, flags;  /* of a block request */
+    uint64_t segments, largest, in_range; /* of its discard segments */
+    uint64_t failed;                      /* the store could not do it */
+    uint64_t packet, buffers;             /* of a packet on its way in */
+    uint64_t due;                         /* the driver wants to be told */
 };
 
 /* The device variables that effects assign. */
@@ -253,10 +257,12 @@ bool pl_fn_event_fits(const struct pl_step *c, uint64_t bytes);
 bool pl_fn_in_config(const struct pl_step *c, uint64_t offset, uint64_t length);
 bool pl_fn_writable(const struct pl_step *c, uint64_t offset, uint64_t length);
 bool pl_fn_config_differs(const struct pl_step *c, uint64_t offset);
+uint64_t pl_fn_config_byte(const struct pl_step *c, uint64_t offset);
 bool pl_fn_restored_differs(const struct pl_step *c);
 bool pl_fn_selection_offered(const struct pl_step *c);
 bool pl_fn_selection_offered_stored(const struct pl_step *c);
 bool pl_fn_in_capacity(const struct pl_step *c, uint64_t sector, uint64_t bytes);
+uint64_t pl_fn_peek(const struct pl_step *c, uint64_t addr, uint64_t bytes);
 uint64_t pl_fn_net_header(const struct pl_step *c);
 bool pl_fn_offered(const struct pl_step *c, uint64_t bit);
 bool pl_fn_selected(const struct pl_step *c, uint64_t bit);
@@ -315,6 +321,8 @@ void pl_act_io_pause(struct pl_step *c);
 void pl_act_io_linger(struct pl_step *c, uint64_t how);
 void pl_act_io_wait(struct pl_step *c, uint64_t ms);
 void pl_act_io_lose(struct pl_step *c);
+void pl_act_io_trim(struct pl_step *c, uint64_t buffers);
+void pl_act_io_reverse(struct pl_step *c);
 void pl_act_io_use(struct pl_step *c, uint64_t id, uint64_t entries, uint64_t written);
 void pl_act_io_use_bent(struct pl_step *c, uint64_t id, uint64_t entries, uint64_t written,
                         uint64_t flip_wrap, uint64_t hide);
@@ -332,6 +340,8 @@ void pl_act_disk_id(struct pl_step *c, uint64_t bytes);
 void pl_act_console_put(struct pl_step *c, uint64_t bytes);
 void pl_act_console_get(struct pl_step *c, uint64_t bytes);
 void pl_act_net_put(struct pl_step *c, uint64_t header);
+void pl_act_net_poke(struct pl_step *c, uint64_t offset, uint64_t value);
+void pl_act_net_grow(struct pl_step *c, uint64_t bytes);
 void pl_act_net_header(struct pl_step *c, uint64_t header, uint64_t buffers);
 void pl_act_fail(struct pl_step *c); /* the device runs into an error it cannot recover from */
 

@@ -10,11 +10,10 @@
      BIT(PL_C_F_EVENT_IDX) | BIT(PL_C_F_NOTIFICATION_DATA) | BIT(PL_C_F_RING_PACKED) |             \
      BIT(PL_C_F_IN_ORDER))
 
-/* capacity 8192 sectors, seg_max 126, blk_size 512, writeback off, as without FLUSH it must be at
- * first, num_queues 2; discard and write
+/* capacity 8192 sectors, seg_max 126, blk_size 512, writeback on, num_queues 2; discard and write
  * zeroes: 2048 sectors, 8 segments, and a range may be deallocated */
 static const uint8_t block_config[60] = {
-    [1] = 0x20, [12] = 126, [21] = 0x02, [34] = 2, [37] = 8,
+    [1] = 0x20, [12] = 126, [21] = 0x02, [32] = 1, [34] = 2, [37] = 8,
     [40] = 8,   [44] = 1,   [49] = 8,    [52] = 8, [56] = 1,
 };
 /* mac, status link up, max_virtqueue_pairs 1, mtu 1500 */

@@ -9,7 +9,8 @@
 /* A chain that was taken and not used yet. */
 struct pl_taken {
     struct pl_taken *next;
-    uint64_t due; /* virtual ms at which its work is done */
+    uint64_t due;   /* virtual ms at which its work is done */
+    uint64_t place; /* ring entries that were taken before it */
     uint16_t id, entries;
     unsigned n, n_readable;
     uint64_t readable, writable;
@@ -34,6 +35,7 @@ struct pl_device_work {
     bool paused; /* stopped by a mutant that keeps it */
     unsigned unflushed;
     uint64_t served;
+    uint64_t taken_entries, used_entries;
     struct { /* IN_ORDER: chains that one used entry will stand for */
         unsigned n;
         uint16_t id, entries;

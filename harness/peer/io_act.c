@@ -33,6 +33,7 @@ void pl_act_io_start(struct pl_step *c, uint64_t packed, uint64_t indirect, uint
         return;
     }
     work->queue = queue;
+    queue->taken = 0;
     work->linger = PL_LINGER_NOTIFIED;
     work->in_order = setup.in_order;
     queue->io = work;
@@ -105,6 +106,30 @@ void pl_act_io_lose(struct pl_step *c)
     struct pl_device_work *work = c->peer->work;
     if (work && work->last)
         free(pl_io_remove(work, work->last));
+}
+
+/* A mutant's: only the first buffers of the chain are seen. */
+void pl_act_io_trim(struct pl_step *c, uint64_t buffers)
+{
+    struct pl_taken *t = c->peer->work ? c->peer->work->last : NULL;
+    if (!t || buffers >= t->n)
+        return;
+    t->n = (unsigned)buffers;
+    t->n_readable = t->n < t->n_readable ? t->n : t->n_readable;
+    t->readable = t->writable = 0;
+    for (unsigned i = 0; i < t->n; i++)
+        *(t->buffer[i].device_writes ? &t->writable : &t->readable) += t->buffer[i].len;
+}
+
+/* A mutant's: the buffers to be written are taken from the last one on. */
+void pl_act_io_reverse(struct pl_step *c)
+{
+    struct pl_taken *t = c->peer->work ? c->peer->work->last : NULL;
+    for (unsigned i = t ? t->n_readable : 0, k = t ? t->n : 0; i + 1 < k; i++) {
+        struct pl_ring_buffer buffer = t->buffer[i];
+        t->buffer[i] = t->buffer[--k];
+        t->buffer[k] = buffer;
+    }
 }
 
 /* One used entry may stand for a batch, where all are used in order. */
@@ -206,6 +231,17 @@ void pl_act_poke(struct pl_step *c, uint64_t addr, uint64_t bytes, uint64_t valu
     uint8_t *p = bytes <= memory.size ? pl_ring_at(&memory, addr, (size_t)bytes) : NULL;
     if (p)
         memset(p, (int)(value & 0xff), (size_t)bytes);
+}
+
+/* A little-endian number in the memory; 0 where there is none. */
+uint64_t pl_fn_peek(const struct pl_step *c, uint64_t addr, uint64_t bytes)
+{
+    const struct pl_ring_memory memory = pl_io_memory(c->peer);
+    const uint8_t *p = bytes <= 8 ? pl_ring_at(&memory, addr, (size_t)bytes) : NULL;
+    uint64_t value = 0;
+    for (uint64_t i = p ? bytes : 0; i > 0; i--)
+        value = value << 8 | p[i - 1];
+    return value;
 }
 
 void pl_act_fail(struct pl_step *c)

@@ -52,6 +52,9 @@ int pl_io_take(struct pl_device_peer *peer, struct pl_device_work *work)
         return -1;
     }
     t->due = peer->now;
+    t->place = work->taken_entries;
+    work->taken_entries += t->entries;
+    work->queue->taken++;
     if (work->last)
         work->last->next = t;
     else
@@ -92,13 +95,19 @@ void pl_io_load(struct pl_device_peer *peer, struct pl_device_work *work,
                                      .readable = taken->readable,
                                      .writable = taken->writable,
                                      .served = work->served};
-    if (taken->n_readable > 0)
+    uint16_t size = pl_device_ring_setup(work->ring)->size;
+    peer->io.place = taken->place % size;
+    peer->io.lap = work->used_entries / size;
+    if (taken->n_readable > 0) {
         peer->io.readable_addr = taken->buffer[0].addr;
+        peer->io.readable_len = taken->buffer[0].len;
+    }
     if (taken->n > taken->n_readable) {
         const struct pl_ring_buffer *last = &taken->buffer[taken->n - 1];
         peer->io.writable_addr = taken->buffer[taken->n_readable].addr;
         peer->io.writable_len = taken->buffer[taken->n_readable].len;
         peer->io.writable_end = last->addr + last->len;
+        peer->io.last_len = last->len;
     }
 }
 
@@ -116,12 +125,14 @@ void pl_io_served(struct pl_device_peer *peer, struct pl_device *dev, struct pl_
     if (work->linger >= PL_LINGER_USED)
         pl_io_run(peer, dev, work, PL_ON_SERVED);
     work->served++;
+    work->used_entries += peer->io.entries;
 }
 
 void pl_io_flush(struct pl_device_peer *peer, struct pl_device *dev, struct pl_device_work *work)
 {
     if (work->unflushed == 0)
         return;
+    peer->io.flushed = work->unflushed;
     pl_io_run(peer, dev, work, PL_ON_FLUSH);
     work->unflushed = 0;
     if (work->linger == PL_LINGER_NOTIFIED)

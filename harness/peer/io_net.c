@@ -41,6 +41,21 @@ void pl_act_net_header(struct pl_step *c, uint64_t header, uint64_t buffers)
     c->peer->frame_len += n;
 }
 
+/* A mutant's: another byte in the frame, its header being there. */
+void pl_act_net_poke(struct pl_step *c, uint64_t offset, uint64_t value)
+{
+    if (offset < c->peer->frame_len)
+        c->peer->frame[offset] = (uint8_t)value;
+}
+
+/* A mutant's: a longer packet. */
+void pl_act_net_grow(struct pl_step *c, uint64_t bytes)
+{
+    size_t room = PL_PIPE_ITEM_MAX - c->peer->frame_len, n = bytes < room ? (size_t)bytes : room;
+    memset(c->peer->frame + c->peer->frame_len, 0, n);
+    c->peer->frame_len += n;
+}
+
 /* Take chains into hand until they hold so many bytes; their number, 0: there are not enough. */
 static unsigned gather(struct pl_device_peer *peer, struct pl_device_work *work, uint64_t bytes,
                        bool merge)

@@ -76,6 +76,13 @@ struct pl_port {
     void *mem;
     uint64_t mem_base;
     size_t mem_size;
+    /*
+     * The driver wrote into that memory what no driver may, and has not reset the device since. A
+     * gateway then takes a closed connection for an error that only a reset ends, connects anew
+     * where the far end still accepts it, and counts that.
+     */
+    bool outlawed;
+    unsigned reconnected;
     /* Does the IUT look at that memory? NULL: it is taken for granted. */
     bool (*memory_seen)(struct pl_port *port);
     /* What a byte stream takes at most, in bytes: start sets it to the bus's maximum message size.

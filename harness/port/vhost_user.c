@@ -35,7 +35,8 @@ static void begin_anew(struct pl_gateway *gw, const struct pl_bus_params *bus)
     let_go(gw);
     gw->bus = *bus;
     gw->peer_gone = false;
-    gw->status = 0;
+    gw->port.outlawed = false;
+    gw->broken = 0;
     gw->selected = gw->settled = 0;
     gw->generation = 0;
     gw->next_ring = 0;
@@ -44,24 +45,30 @@ static void begin_anew(struct pl_gateway *gw, const struct pl_bus_params *bus)
     pl_memory_clear(&gw->port, gw->memory_fd);
 }
 
-static int gateway_start(struct pl_port *port, const struct pl_bus_params *bus)
+int pl_gw_connect(struct pl_gateway *gw)
 {
-    struct pl_gateway *gw = (struct pl_gateway *)port;
-    struct pl_vu_share share = {gw->memory_fd, port->mem_base, port->mem_size};
+    struct pl_vu_share share = {gw->memory_fd, gw->port.mem_base, gw->port.mem_size};
+    int code = pl_vu_dev_open(&gw->dev, gw->path, &share, gw->default_queues);
 
-    int code = pl_port_adopt(port, bus);
-    if (code < 0)
-        return code;
-    begin_anew(gw, bus);
-    code = pl_vu_dev_open(&gw->dev, gw->path, &share, gw->default_queues);
+    gw->status = 0;
     if (code >= 0 && (gw->dev.protocol & PL_VU_PF_STATUS)) {
         /* The back-end may have served another front-end before. */
         code = pl_vu_dev_set_status(&gw->dev, 0);
         if (code >= 0)
             code = pl_vu_dev_status(&gw->dev, &gw->status);
     }
-    if (code >= 0)
-        code = pl_gw_refresh_config(gw);
+    return code < 0 ? code : pl_gw_refresh_config(gw);
+}
+
+static int gateway_start(struct pl_port *port, const struct pl_bus_params *bus)
+{
+    struct pl_gateway *gw = (struct pl_gateway *)port;
+
+    int code = pl_port_adopt(port, bus);
+    if (code < 0)
+        return code;
+    begin_anew(gw, bus);
+    code = pl_gw_connect(gw);
     if (code < 0) {
         pl_gw_fail(gw, code);
         pl_vu_dev_close(&gw->dev);
@@ -88,18 +95,45 @@ static int gateway_send(struct pl_port *port, const void *msg, size_t size)
     return pl_gw_take(gw, msg, size);
 }
 
-/* Without a status of the back-end's own, an error on a ring is the gateway's to report. */
-static int report_ring_error(struct pl_gateway *gw)
+/* Say that the status shows DEVICE_NEEDS_RESET now. */
+static int put_needs_reset(struct pl_gateway *gw)
 {
     struct pl_msg event = {.kind = PL_EVENT_CONFIG, .event = true};
 
-    if (gw->dev.protocol & PL_VU_PF_STATUS)
-        return 0;
-    gw->status |= (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
     event.def = pl_spec_message(gw->port.spec, PL_EVENT_CONFIG);
     event.f[PL_F_device_status] = gw->status;
     event.f[PL_F_generation] = gw->generation;
     return pl_gw_put(gw, &event);
+}
+
+/* Without a status of the back-end's own, an error on a ring is the gateway's to report. */
+static int report_ring_error(struct pl_gateway *gw)
+{
+    if (gw->dev.protocol & PL_VU_PF_STATUS)
+        return 0;
+    gw->status |= (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
+    return put_needs_reset(gw);
+}
+
+int pl_gw_recover(struct pl_gateway *gw, int code)
+{
+    uint32_t status = gw->status;
+    bool ran = (status & PL_C_STATUS_DRIVER_OK) != 0;
+
+    if (code != -EPIPE || !gw->port.outlawed)
+        return code;
+    pl_vu_dev_close(&gw->dev);
+    code = pl_gw_connect(gw);
+    if (code >= 0 && !ran && (status & PL_C_STATUS_FEATURES_OK))
+        code = pl_vu_dev_select(&gw->dev, gw->settled);
+    if (code < 0)
+        return code;
+    gw->port.reconnected++;
+    gw->status = status;
+    if (!ran)
+        return 0;
+    gw->broken = gw->status |= (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
+    return put_needs_reset(gw);
 }
 
 /* Turn signals of the rings into events for the harness. */
@@ -160,6 +194,8 @@ static int gateway_receive(struct pl_port *port, void *buf, size_t cap, int time
         if (gw->out.head != gw->out.tail)
             continue;
         code = pl_vu_check_idle(&gw->dev.chan);
+        if (code < 0)
+            code = pl_gw_recover(gw, code);
         if (code < 0)
             return pl_gw_fail(gw, code);
         int64_t left = deadline - pl_clock_ms();
@@ -244,6 +280,8 @@ static bool read_option(struct pl_gateway *gw, const char *key, const char *valu
         return read_type(value, &gw->dev.type);
     if (strcmp(key, "queues") == 0)
         return read_number(value, PL_VU_QUEUES_MAX, &gw->default_queues);
+    if (strcmp(key, "reset") == 0)
+        return gw->reset_reconnects = strcmp(value, "reconnect") == 0;
     if (strcmp(key, "queue-size") == 0)
         return read_number(value, PL_C_QUEUE_SIZE_MAX, &gw->max_queue_size);
     return false;
@@ -273,8 +311,9 @@ static int read_address(struct pl_gateway *gw, const char *address, char *error,
         strsep(&value, "=");
         if (!value || !read_option(gw, key, value)) {
             snprintf(error, cap,
-                     "%s: '%s%s%s' is none of type=block, queues=1..%u, queue-size=1..%u", address,
-                     key, value ? "=" : "", value ? value : "", PL_VU_QUEUES_MAX,
+                     "%s: '%s%s%s' is none of type=block, queues=1..%u, queue-size=1..%u, "
+                     "reset=reconnect",
+                     address, key, value ? "=" : "", value ? value : "", PL_VU_QUEUES_MAX,
                      (unsigned)PL_C_QUEUE_SIZE_MAX);
             return -EINVAL;
         }

@@ -178,7 +178,7 @@ static int take_set_config(struct pl_gateway *gw, const struct pl_msg *m, struct
 
 static int read_status(struct pl_gateway *gw)
 {
-    return keeps_status(gw) ? pl_vu_dev_status(&gw->dev, &gw->status) : 0;
+    return keeps_status(gw) && !gw->broken ? pl_vu_dev_status(&gw->dev, &gw->status) : 0;
 }
 
 static int put_status(struct pl_gateway *gw, struct pl_msg *answer)
@@ -189,17 +189,30 @@ static int put_status(struct pl_gateway *gw, struct pl_msg *answer)
 
 static int take_get_status(struct pl_gateway *gw, struct pl_msg *answer)
 {
+    uint64_t ignored = 0;
     int code = read_status(gw);
+
+    /* Fences ask for the status: one that means anything has been at the back-end and back. */
+    if (code >= 0 && !keeps_status(gw) && (gw->status & PL_C_STATUS_DRIVER_OK))
+        code = pl_vu_dev_features(&gw->dev, &ignored);
     return code < 0 ? code : put_status(gw, answer);
+}
+
+/* End the connection and begin another: a back-end has let go of everything when it answers. */
+static int reset_by_reconnecting(struct pl_gateway *gw)
+{
+    pl_vu_dev_close(&gw->dev);
+    return pl_gw_connect(gw);
 }
 
 static int reset_device(struct pl_gateway *gw)
 {
-    int code = pl_vu_dev_reset(&gw->dev);
+    int code = gw->reset_reconnects ? reset_by_reconnecting(gw) : pl_vu_dev_reset(&gw->dev);
 
     if (code < 0)
         return code;
     pl_gw_forget_queues(gw);
+    gw->broken = 0;
     gw->selected = gw->settled = 0;
     gw->status = 0;
     return read_status(gw);
@@ -234,6 +247,8 @@ static int raise_status(struct pl_gateway *gw, uint32_t wanted)
     uint32_t fresh = wanted & ~gw->status;
     int code = 0;
 
+    if (gw->broken)
+        return 0;
     if (fresh & PL_C_STATUS_FEATURES_OK) {
         code = settle_features(gw);
         if (code < 0)
@@ -244,6 +259,7 @@ static int raise_status(struct pl_gateway *gw, uint32_t wanted)
     uint32_t status = gw->status | wanted;
     if ((fresh & PL_C_STATUS_DRIVER_OK) && (status & PL_C_STATUS_FEATURES_OK)) {
         code = pl_gw_start_queues(gw);
+        gw->port.outlawed &= code < 0; /* from here on every closed connection counts */
         if (code < 0 && code != -EREMOTEIO)
             return code;
         if (code < 0 && keeps_status(gw))
@@ -351,24 +367,31 @@ static int take_bus_message(struct pl_gateway *gw, const struct pl_msg *m)
     }
 }
 
+/* 0, or a negative errno of the back-end. */
+static int take_message(struct pl_gateway *gw, const struct pl_msg *m)
+{
+    if (m->bus)
+        return m->event ? 0 : take_bus_message(gw, m);
+    if (m->dev_num != 0)
+        return 0;
+    if (!m->event)
+        return take_request(gw, m);
+    if (m->kind == PL_EVENT_AVAIL && m->f[PL_F_vq_index] < gw->dev.n_queues)
+        pl_vu_ring_kick(&gw->dev, (uint32_t)m->f[PL_F_vq_index]);
+    return 0;
+}
+
 int pl_gw_take(struct pl_gateway *gw, const void *bytes, size_t size)
 {
     struct pl_msg m;
-    int code;
 
     pl_decode(gw->port.spec, bytes, size, &m);
     if (m.form != PL_FORM_OK || m.response || size > gw->bus.max_msg_size)
         return 0;
-    if (m.bus)
-        code = m.event ? 0 : take_bus_message(gw, &m);
-    else if (m.dev_num != 0)
-        code = 0;
-    else if (!m.event)
-        code = take_request(gw, &m);
-    else {
-        code = 0;
-        if (m.kind == PL_EVENT_AVAIL && m.f[PL_F_vq_index] < gw->dev.n_queues)
-            pl_vu_ring_kick(&gw->dev, (uint32_t)m.f[PL_F_vq_index]);
+    int code = take_message(gw, &m);
+    if (code == -EPIPE) { /* what it did not answer is asked once more where it came back */
+        code = pl_gw_recover(gw, code);
+        code = code < 0 ? code : take_message(gw, &m);
     }
     /* What a back-end refuses is not answered: nothing else is fit to say so. */
     return code == -EREMOTEIO ? 0 : code < 0 ? pl_gw_fail(gw, code) : 0;

@@ -17,10 +17,12 @@ struct pl_gateway {
     struct pl_vu_dev dev;
     char path[256];
     uint32_t default_queues, max_queue_size;
+    bool reset_reconnects; /* a reset ends the connection: back-ends finish what is under way then */
     int memory_fd;
     struct pl_bus_params bus;
 
     bool running, peer_gone;
+    uint32_t broken;   /* the status until the reset, where the back-end gave up and came back */
     uint32_t status;   /* the last one known; the gateway's own where the back-end keeps none */
     uint64_t selected; /* the driver's features */
     uint64_t settled;  /* those that stand since FEATURES_OK */
@@ -46,6 +48,15 @@ int pl_gw_fail(struct pl_gateway *gw, int code);
  * where the harness takes none of those that wait.
  */
 int pl_gw_put(struct pl_gateway *gw, struct pl_msg *m);
+
+/* Connect and bring the device to rest, as at the start. 0, or what pl_vu_call returns. */
+int pl_gw_connect(struct pl_gateway *gw);
+/*
+ * The back-end closed the connection (`code` is -EPIPE). Where the driver broke the rules before,
+ * that is how a back-end says that only a reset helps: connect again, and let the status show it. 0
+ * where that went well, else a negative errno.
+ */
+int pl_gw_recover(struct pl_gateway *gw, int code);
 
 /* Read the configuration anew and count a generation where it differs from the last time. */
 int pl_gw_refresh_config(struct pl_gateway *gw);

@@ -14,10 +14,11 @@ PSEUDO = {"RESET": (), "RESET_DUE": (), "CONFIG_CHANGED": ("offset", "length"), 
 COMPONENTS = ("device", "queue", "bus", "io")
 DEVICE_VARS = ("status", "resetting", "generation")
 QUEUE_VARS = ("enabled", "size", "desc_addr", "driver_addr", "device_addr")
-QUEUE_NAMES = QUEUE_VARS + ("available", "max_size", "index", "live")
+QUEUE_NAMES = QUEUE_VARS + ("available", "max_size", "index", "live", "taken")
 IO_NAMES = ("id", "entries", "readable", "writable", "written", "served", "readable_addr",
             "writable_addr", "writable_len", "writable_end", "type", "sector", "bytes", "flags",
-            "segments", "largest", "in_range", "failed", "packet", "buffers", "due")
+            "segments", "largest", "in_range", "failed", "packet", "buffers", "due",
+            "place", "lap", "readable_len", "last_len", "flushed")
 DEVICE_NAMES = {
     "number": "c->dev->number", "device_id": "c->dev->device_id",
     "vendor_id": "c->dev->vendor_id", "feature_blocks": "c->dev->feature_blocks",
@@ -37,7 +38,7 @@ PEER_NAMES = {"requests": "c->peer->requests", "sent": "c->peer->sent",
               "replaying": "c->peer->replaying"}
 # Functions of the expression language and their number of arguments; device_fn.c has them.
 FUNCTIONS = {"fits": 1, "event_fits": 1, "in_config": 2, "writable": 2, "config_differs": 1,
-             "net_header": 0, "offered": 1, "in_capacity": 2, "restored_differs": 0, "selection_offered": 0, "selection_offered_stored": 0, "selected": 1,
+             "net_header": 0, "peek": 2, "config_byte": 1, "offered": 1, "in_capacity": 2, "restored_differs": 0, "selection_offered": 0, "selection_offered_stored": 0, "selected": 1,
              "power_of_two": 1, "swap16": 1, "swap32": 1, "min": 2, "draw": 0,
              "devices_count": 2, "devices_next": 2}
 # What fills an array of a reply; device_array.c has them.
@@ -50,7 +51,7 @@ ACTIONS = {"write_config": 2, "apply_change": 2, "restore_config": 0, "select": 
            "answer": 1, "process": 0, "defer": 0, "use_queue": 1,
            "remember": 1, "fill_config": 3, "late_response": 1, "fail": 0,
            "io_start": 4, "io_look": 0, "io_finish": 0, "io_stop": 0, "io_pause": 0,
-           "io_linger": 1, "io_wait": 1, "io_lose": 0, "io_use": 3, "io_use_bent": 5,
+           "io_linger": 1, "io_wait": 1, "io_lose": 0, "io_trim": 1, "io_reverse": 0, "net_poke": 2, "net_grow": 1, "io_use": 3, "io_use_bent": 5,
            "io_flush": 0, "io_status": 1, "io_answer": 1, "io_fill": 3, "io_random": 1, "poke": 3,
            "disk_read": 2, "disk_write": 2, "disk_zero": 0, "disk_flush": 0, "disk_id": 1,
            "console_put": 1, "console_get": 1, "net_put": 1, "net_header": 2}
@@ -60,6 +61,7 @@ BENDS = {"field": "FIELD", "type": "TYPE", "msg_id": "ID", "dev_num": "DEV_NUM",
          "hold": "HOLD"}
 VALUED = ("field", "type", "msg_id", "dev_num", "token", "msg_size", "append", "truncate", "data")
 
+IO_MUTANTS = "mutants_io.yaml"
 MAX_OPTIONS = 64  # PL_DEVICE_MAX_OPTIONS
 
 DEVICE_SCHEMA = {"spec": (str, True), "constants": (dict, False), "options": (dict, True),
@@ -398,7 +400,9 @@ class Output:
                        f"static const char *const {prefix}_options[] = {{{options}}};", ""]
         return (f"    {{{c_string(doc['id'])}, {c_string(doc['text'])}, {prefix}_clauses, {prefix}_options, "
                 f"{prefix + '_inserts' if inserts else 'NULL'}, {len(inserts)}, "
-                f"{prefix + '_bends' if bends else 'NULL'}, {len(bends)}}},")
+                f"{prefix + '_bends' if bends else 'NULL'}, {len(bends)}, "
+                f"{'true' if os.path.basename(doc.file) == IO_MUTANTS else 'false'}, "
+                f"{'false' if patches(doc) else 'true'}}},")
 
 
 def on_constant(name):

@@ -7,7 +7,7 @@ import yaml
 from gen import load
 
 # What becomes of a clause that scenarios judge and that none of them expects: a warning, or an error.
-MISSING_IS_ERROR = False
+MISSING_IS_ERROR = True
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

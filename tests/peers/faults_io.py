@@ -473,7 +473,7 @@ fault("packed-used-only", "ring", "only the USED bit of a used descriptor follow
 fault("packed-flags-constant", "ring", "AVAIL and USED are both set whatever the wrap counter",
     _packed_flags(lambda wrap, w: vring.AVAIL | vring.USED | w), PACKED)
 fault("packed-write-missing", "ring", "a used descriptor never has the WRITE flag",
-    _packed_flags(lambda wrap, w: vring.AVAIL | vring.USED if wrap else 0), PACKED)
+    _packed_flags(lambda wrap, w: vring.AVAIL | vring.USED if wrap else 0), "entropy-everything")
 fault("packed-id-of-first", "ring", "the id is that of the list's first descriptor",
     packed("pop", lambda r, orig: _with_id(r, orig, r.slot(r.next)[2])), PACKED)
 fault("packed-id-slot", "ring", "the id is the place of the first descriptor",
@@ -506,7 +506,7 @@ fault("packed-power-of-two", "ring", "a packed ring is taken to end at a power o
     at_start(_power_of_two, vring.Packed), "io-size-3")
 fault("packed-len-in-address", "ring", "len is written 8 bytes too low, over the address",
     packed("entry", lambda r, orig, at, wrap, c, n: (orig(at, wrap, c, 0), r.mem.write(r.desc +
-    16 * at, struct.pack("<I", n)))[0]), PACKED)
+    16 * at, struct.pack("<I", n)))[0]), "entropy-everything")
 fault("packed-next-touched", "ring", "the descriptor after a used one is wiped",
     packed("entry", lambda r, orig, at, wrap, c, n: (orig(at, wrap, c, n), r.mem.write(r.desc +
     16 * r.step(at, wrap, c.slots)[0] + 8, bytes(8)))[0]), PACKED)
