@@ -249,8 +249,6 @@ static bool load_memory_file(struct load *l, const struct pl_yaml *map)
         return true;
     if (!pl_yaml_string(path, &text, l->error, l->cap) || !keep(l, path, text, &l->p->mem_path))
         return false;
-    if (*text == '\0')
-        return pl_yaml_error(path, l->error, l->cap, "the path is empty");
     if (l->p->connect && strncmp(l->p->connect, "vhost-user:", 11) == 0)
         return pl_yaml_error(path, l->error, l->cap,
                              "vhost-user shares its own memory: no file can be given");

@@ -106,12 +106,15 @@ static enum outcome run_burst(struct run *r, const struct pl_step *step)
 static enum outcome run_wait(struct run *r, enum pl_step_op op)
 {
     int err;
+    unsigned misses = r->s->misses;
     if (op == PL_STEP_FENCE)
         err = pl_session_fence(r->s);
     else if (op == PL_STEP_AWAIT_EVENT)
         err = pl_session_await_event(r->s);
     else
         err = pl_session_flush(r->s) == -EPIPE ? -EPIPE : pl_session_await_reset(r->s);
+    if (op == PL_STEP_AWAIT_EVENT)
+        r->announced = !err && r->s->misses == misses;
     if (op == PL_STEP_AWAIT_RESET && err == -ETIMEDOUT)
         return pl_run_stop(r, PL_SCENARIO_INCONCLUSIVE, "the reset does not end");
     if (err == -EPIPE || r->s->stuck || !r->s->alive)

@@ -99,8 +99,8 @@ static bool name_of_run(struct run *r, const char *name, uint64_t *value)
         *value = r->combination->exhaustive;
     else if (strcmp(name, "dev") == 0)
         *value = r->combination->dev_num;
-    else if (strcmp(name, "events_owed") == 0)
-        *value = pl_oracle_events_owed(s->oracle);
+    else if (strcmp(name, "announced") == 0)
+        *value = r->announced;
     else if (strcmp(name, "mem_base") == 0)
         *value = s->port->mem_base;
     else if (strcmp(name, "mem_size") == 0)

@@ -24,6 +24,7 @@ struct run {
     size_t n_vars;
     uint64_t random;
     bool control_ok, control_unsupported;
+    bool announced; /* the last await_event got what was due */
     bool io_ok;     /* the last await_used got all, the last idle saw nothing */
     bool burst;     /* nothing is waited for */
     int next_token; /* -1: the session's own */

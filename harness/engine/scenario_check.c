@@ -10,9 +10,9 @@ enum { CALLS_MAX = 10000, DEPTH_MAX = 16, NAMES_MAX = 1024 };
 
 /* What a run knows without anybody having set it. */
 static const char *const run_names[] = {
-    "max_msg_size", "strict",     "exhaustive", "outstanding", "dev",    "mem_base",    "mem_size",
-    "has_control",  "control_ok", "answered",   "round",       "min()",  "max()",       "if()",
-    "pow2()",       "random()",   "word()",     "byte()",      "swap()", "events_owed", NULL};
+    "max_msg_size", "strict",     "exhaustive", "outstanding", "dev",    "mem_base",  "mem_size",
+    "has_control",  "control_ok", "answered",   "round",       "min()",  "max()",     "if()",
+    "pow2()",       "random()",   "word()",     "byte()",      "swap()", "announced", NULL};
 
 /* The same of the virtqueues that a scenario works with. */
 static const char *const io_names[] = {

@@ -232,7 +232,9 @@ static void run_row(struct pl_suite *suite, size_t d, const struct pl_suite_rows
 {
     const struct pl_scenarios *all = suite->options->scenarios;
     struct pl_bus_params bus = suite->session.bus;
-    struct pl_combination c = {.dev_num = suite->devices[d], .seed = suite->options->seed};
+    struct pl_combination c = {.dev_num = suite->devices[d],
+                               .seed = suite->options->seed,
+                               .exhaustive = suite->options->exhaustive};
     uint32_t value[PL_AXES];
     pl_suite_row(rows, row, value);
     pl_axes_unpack(value, &bus, &c);

@@ -194,18 +194,33 @@ static int poll_all(struct pl_vq *vq, struct pl_vq_ring *ring, bool quiet)
     return r < 0 ? r : n;
 }
 
+void pl_vq_arm(struct pl_vq_ring *ring, uint16_t ahead)
+{
+    bool by_index = ring->setup.event_idx && !ring->setup.packed;
+    enum pl_ring_notify when =
+        by_index && ring->when == PL_RING_NOTIFY_ALWAYS ? PL_RING_NOTIFY_AT : ring->when;
+    pl_driver_ring_notify(ring->ring, when, ring->when == PL_RING_NOTIFY_AT ? ahead : 0);
+    ring->armed = ring->used;
+}
+
+/*
+ * With event indexes each announcement is asked for anew; but not before the last one came, since
+ * the IUT looks at the index some time after it used the buffer.
+ */
+static bool arm_again(struct pl_vq *vq, struct pl_vq_ring *ring)
+{
+    if (!ring->setup.event_idx || ring->setup.packed || ring->when != PL_RING_NOTIFY_ALWAYS ||
+        ring->armed == ring->used || pl_oracle_used_owed(vq->s->oracle))
+        return false;
+    pl_vq_arm(ring, 0);
+    return true;
+}
+
 void pl_vq_look(struct pl_vq *vq, struct pl_vq_ring *ring, bool quiet)
 {
     bool event = ring->events != ring->events_looked;
-    for (int n = 1; ring->ring && n > 0;) {
-        n = poll_all(vq, ring, quiet);
-        /* With event indexes the next announcement is asked for anew, and until the IUT has seen
-         * that, what it uses may be announced or not. */
-        quiet = true;
-        if (n <= 0 || !ring->setup.event_idx || ring->when == PL_RING_NOTIFY_AT)
-            break;
-        pl_driver_ring_notify(ring->ring, ring->when, 0);
-    }
+    while (ring->ring && poll_all(vq, ring, quiet) >= 0 && arm_again(vq, ring))
+        quiet = true; /* what was used meanwhile may be announced or not */
     ring->events_looked = ring->events;
     if (ring->told && (event || ring->touched))
         pl_session_tell(vq->s, "ring %u %u looked", ring->dev_num, ring->queue);

@@ -74,7 +74,8 @@ struct pl_vq_ring {
     uint32_t n_seen, place;              /* place: where the next used element stands */
     enum pl_ring_notify when;
     uint64_t used, claimed, checked, events, events_looked;
-    bool measured; /* a length that the IUT told was checked since the last check */
+    uint64_t armed; /* `used` when an announcement was last asked for */
+    bool measured;  /* a length that the IUT told was checked since the last check */
     unsigned held;
     bool touched; /* used, or announced, since the last look was told */
 };
@@ -138,6 +139,8 @@ enum pl_seen {
 /* Tell an observation: it holds, or `text` says how it is broken. */
 void pl_vq_observe(struct pl_vq *vq, const struct pl_vq_ring *ring, enum pl_seen what,
                    const char *text);
+/* Ask for announcements as `when` says; `ahead` counts for AT. */
+void pl_vq_arm(struct pl_vq_ring *ring, uint16_t ahead);
 /* Take what is used and tell of it; `quiet`: none of it must be announced. */
 void pl_vq_look(struct pl_vq *vq, struct pl_vq_ring *ring, bool quiet);
 /* Compare what the IUT may not have written, and tell; true where all of that stands. */

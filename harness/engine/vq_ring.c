@@ -129,6 +129,7 @@ int pl_vq_lay(struct pl_vq *vq, uint32_t queue, uint32_t size, const struct pl_v
         pl_vq_ring_free(vq, ring);
         return err;
     }
+    pl_vq_arm(ring, 0);
     ring->told = true;
     vq->current = ring;
     pl_session_tell(vq->s, "ring %u %u begin %s %u", ring->dev_num, queue,

@@ -215,10 +215,12 @@ int pl_vq_notify(struct pl_vq *vq, uint32_t queue, enum pl_ring_notify when, uin
     if (when == PL_RING_NOTIFY_AT && !ring->setup.event_idx)
         when = PL_RING_NOTIFY_ALWAYS;
     int err = settle_and_look(vq, ring);
+    if (err == 0) /* what is due is decided on by what stands there now */
+        err = pl_vq_await_event(vq, ring);
     if (err < 0 || !ring->ring)
         return err;
-    pl_driver_ring_notify(ring->ring, when, ahead);
     ring->when = when;
+    pl_vq_arm(ring, ahead);
     err = pl_session_fence(vq->s);
     if (err < 0)
         return err;

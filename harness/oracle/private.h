@@ -76,7 +76,7 @@ enum pl_tristate { PL_NO, PL_YES, PL_UNSURE };
 /* What the engine tells of a virtqueue's memory, and what the notifications make of it. */
 struct pl_queue_ring {
     bool laid_out;   /* a ring stands, and the engine looks at it */
-    bool suppressed; /* the driver asked for no notifications */
+    bool suppressed; /* the driver asked for no notifications, and none was on its way */
     bool due;        /* a used chain was seen that EVENT_USED has not announced */
     bool announced;  /* an EVENT_USED came since the last look */
     bool sealed;     /* it was looked at when the queue was seen stopped */

@@ -270,7 +270,8 @@ void pl_oracle_ring(struct pl_oracle *o, uint16_t dev_num, uint32_t index,
         break;
     case PL_RING_SUPPRESSED:
     case PL_RING_WANTED:
-        q->ring.suppressed = news->kind == PL_RING_SUPPRESSED;
+        /* For a chain in the device's hands it may have been decided before. */
+        q->ring.suppressed = news->kind == PL_RING_SUPPRESSED && !q->ring.held && !q->ring.due;
         q->ring.announced = false;
         break;
     case PL_RING_LOOKED:

@@ -103,7 +103,7 @@ int pl_address_parse(const char *text, struct pl_address *out, char *error, size
         return 0;
     }
     return bad_address(text, error, cap,
-                       "it is none of unix:PATH, unix-stream:PATH, tcp:HOST:PORT, fd:N");
+                       "it is none of unix:PATH, unix-stream:PATH, tcp:HOST:PORT, fd:N, spsc:NAME");
 }
 
 const uint32_t pl_spsc_message_max = PL_SPSC_SLOT_SIZE;

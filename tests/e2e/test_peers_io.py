@@ -29,6 +29,8 @@ SETTINGS = {"normal": [("--max-msg-size", 264, "--transport-features", 1)], "ful
 BY_DESIGN = {
     "blk-beyond-ok": "only the driver is forbidden to ask for sectors beyond the capacity",
     "blk-beyond-hangs": "only the driver is forbidden to ask for sectors beyond the capacity",
+    "blk-sector-32-bits": "only the driver is forbidden to ask for sectors beyond the capacity",
+    "blk-no-feature": "core does not forbid serving a command that was not negotiated",
     "entropy-repeats": "no message proves that bytes are not random",
     "blk-id-changes": "core does not say that the device id stays the same",
     "blk-unsupported-ioerr": "core does not forbid IOERR for a type that it does not know",

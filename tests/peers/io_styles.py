@@ -176,6 +176,10 @@ def make(BLK, ENTROPY, NET, CONSOLE):
             everything(BLK, length="data")),
     }
     picky = ("CORE-FEAT-DEV-02",)  # not every valid set of features is accepted
-    return ({name: (text, options, picky if options.get("needs_packed") else ()) for name, (text,
-        options) in styles.items()},
+    unsafe = ("BLK-DEV-01",)  # a block device should offer FLUSH
+
+    def warnings(options):
+        return (picky if options.get("needs_packed") else ()) + (unsafe if options["type"] == 2 and
+            FLUSH not in options["features"] else ())
+    return ({name: (text, options, warnings(options)) for name, (text, options) in styles.items()},
         {name: (text, options, ()) for name, (text, options) in debatable.items()})

@@ -129,7 +129,9 @@ static void announced_first(bool bad)
 static void quiet(uint32_t block0, uint32_t block1, bool bad)
 {
     has_ring(block0, block1, RUNNING);
+    ring(PL_RING_USE, 3, false);
     ring(PL_RING_SUPPRESSED, 1, false);
+    ring(PL_RING_ADD, 3, false);
     ring(PL_RING_USE, 3, false);
     if (bad)
         event_used();

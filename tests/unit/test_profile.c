@@ -70,6 +70,30 @@ START_TEST(everything)
 }
 END_TEST
 
+/* What a way to the IUT brings along. */
+START_TEST(carriers_and_memory)
+{
+    struct pl_profile p;
+    struct pl_port_options o;
+    ck_assert_msg(parse("listen: 'spsc:x,wakeup=/w'\nbus: {revision: 1}\n"
+                        "memory: {path: /m, base: 0x10000}\n",
+                        &p) == 0,
+                  "%s", error);
+    ck_assert_uint_eq(p.bus.max_msg_size, 64);
+    pl_profile_port_options(&p, &o);
+    ck_assert_str_eq(o.mem_path, "/m");
+    ck_assert_uint_eq(o.mem_size, 0);
+    ck_assert_uint_eq(o.mem_base, 0x10000);
+    pl_profile_free(&p);
+    ck_assert_int_eq(parse("exec: a\ncarrier: spsc\nmemory: {path: m, size: 64KiB}\n", &p), 0);
+    ck_assert_uint_eq(p.bus.max_msg_size, 64);
+    pl_profile_port_options(&p, &o);
+    ck_assert_int_eq(o.carrier, PL_CARRIER_SPSC);
+    ck_assert_uint_eq(o.mem_size, 65536);
+    pl_profile_free(&p);
+}
+END_TEST
+
 START_TEST(defaults)
 {
     struct pl_profile p, d;
@@ -119,7 +143,7 @@ START_TEST(refusals)
         {"exec: x\n\nlisten: unix:y\n",
          "p.yaml:3: key 'listen': 'exec' is given too, and only one of exec, connect and listen"},
         {"connect: unix:x\nlisten: unix:y\n", "key 'listen': 'connect' is given too"},
-        {"connect: spsc:x\n", "key 'connect': address 'spsc:x': it is none of"},
+        {"connect: smoke:x\n", "key 'connect': address 'smoke:x': it is none of"},
         {"listen: fd:3\n", "key 'listen': address 'fd:3': a connected descriptor cannot"},
         {"listen: vhost-user:x\n", "key 'listen': address 'vhost-user:x': it is none of"},
         {"exec: ' '\n", "key 'exec': the command is empty"},
@@ -145,6 +169,20 @@ START_TEST(refusals)
         {"memory: lots\n", "key 'memory': it has to be a size such as"},
         {"memory: {base: 100}\n", "key 'base': the base is a multiple of 4096"},
         {"memory: {base: 0xfffffffffffff000}\n", "base plus size is below 2^64"},
+        {"memory: {path: ''}\n", "key 'path': it has no value"},
+        {"memory: {path: [a]}\n", "key 'path': it has to be a single value"},
+        {"memory: {path: m, colour: red}\n", "key 'colour': this key is unknown here"},
+        {"connect: vhost-user:x\nmemory: {path: m}\n",
+         "p.yaml:2: key 'path': vhost-user shares its own memory"},
+        {"exec: a\ncarrier: pigeon\n",
+         "key 'carrier': 'pigeon' is none of seqpacket, stream, spsc"},
+        {"connect: unix:x\ncarrier: stream\n", "key 'carrier': a carrier is chosen for exec only"},
+        {"exec: a\nrole: bus\ncarrier: spsc\n", "key 'carrier': a bus under test is reached by"},
+        {"exec: a\ncarrier: spsc\nbus: {max_msg_size: 65}\n",
+         "key 'max_msg_size': '65' is not between 52 and 64"},
+        {"connect: spsc:x\nbus: {max_msg_size: 264}\n", "'264' is not between 52 and 64"},
+        {"listen: 'spsc:x,wakeup=fd:3'\n",
+         "key 'listen': address 'spsc:x,wakeup=fd:3': a connected"},
         {"control: serial\n", "key 'control': 'serial' is none of socket, none"},
         {"control: [a]\n", "key 'control': it has to be socket, none or a mapping"},
         {"control:\n", "key 'control': it has to be socket, none or a mapping"},
@@ -193,6 +231,7 @@ int main(void)
     Suite *suite = suite_create("profile");
     TCase *c = tcase_create("profiles");
     tcase_add_test(c, everything);
+    tcase_add_test(c, carriers_and_memory);
     tcase_add_test(c, defaults);
     tcase_add_test(c, refusals);
     tcase_add_test(c, absent_file);
