@@ -22,7 +22,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: all gen deps demo check check-peers selftest-carriers soak-legal unit e2e asan tsan fuzz-ring coverage format install uninstall clean FORCE
+.PHONY: all gen deps demo check check-peers check-daemon selftest-carriers soak-legal unit e2e asan tsan fuzz-ring coverage format install uninstall clean FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/plumbline
 
@@ -42,7 +42,7 @@ $(GEN)/sources.mk: $(MODELS) $(SCENARIOS) scenarios Makefile
 	@rm -f $(GEN)/vhost_user.new $(GEN)/spsc.new
 	@$(PYTHON) models/gen/embed.py scenarios $(GEN)/pl_scenarios.c
 	@echo "GENERATED := $$(cd $(GEN) && echo *.c)" >$@
-WITHOUT_SOURCES := deps demo check asan tsan fuzz-ring coverage format uninstall clean
+WITHOUT_SOURCES := deps demo check check-daemon asan tsan fuzz-ring coverage format uninstall clean
 ifneq ($(filter-out $(WITHOUT_SOURCES),$(or $(MAKECMDGOALS),all)),)
 include $(GEN)/sources.mk
 endif
@@ -88,6 +88,14 @@ check: deps
 # Longer than CI has time for: every peer, fault and misbehaviour in every setting.
 check-peers: all
 	@PLUMBLINE_E2E=full PLUMBLINE=$(abspath $(BUILD)/plumbline) $(PYTHON) -m pytest tests/e2e/test_peers.py -q -p no:cacheprovider
+# The storage daemon through the gateway: seeds by the dozen, everything exhaustively on illegal rings, and the harness
+# and its reference device on memory that somebody else writes all over, under AddressSanitizer.
+check-daemon: BUILD_ARGS = BUILD=$(BUILD)/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
+check-daemon:
+	@$(SUBMAKE) $(BUILD_ARGS) all
+	@PLUMBLINE_DAEMON_LONG=1 PLUMBLINE=$(abspath $(BUILD)/asan/plumbline) \
+	  $(PYTHON) -m pytest tests/e2e/test_storage_daemon.py tests/e2e/test_scribbler.py -q -p no:cacheprovider
 # Every mutant over every carrier; and ten million random legal exchanges, twice as many messages, that fail nothing.
 selftest-carriers: all
 	@for carrier in unix unix-stream spsc; do echo "=== $$carrier"; $(BUILD)/plumbline selftest --carrier $$carrier || exit 1; done

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,8 @@ void carrier_open(struct carrier *c, const char *how, const char *address, const
         c->fd = (int)number("PLUMBLINE_FD", UINT32_MAX);
     getsockopt(c->fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof(type)});
     c->stream = type == SOCK_STREAM;
+    /* TCP would save up small messages; other sockets know no such option. */
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 }
 
 bool carrier_wait(struct carrier *c)

@@ -69,6 +69,26 @@ const char *const pl_selftest_legal[][PL_SELFTEST_OPTIONS] = {
     {"features_remove=0x4c30000000", "type=entropy"},
     {"reset_delay=3", "type=net"},
     {"reset_delay=3", "type=console"},
+    /* virtqueues at work: later, in another order, together, one by one; with and without hints */
+    {"io_delay=2"},
+    {"io_delay=5", "io_reset=1"},
+    {"io_delay=5", "reset_delay=3"},
+    {"io_out_of_order=1", "io_delay=3"},
+    {"io_batch=1"},
+    {"io_batch=2"},
+    {"io_in_order_batch=1"},
+    {"io_in_order_batch=1", "type=net"},
+    {"io_spurious=1"},
+    {"io_early=0"},
+    {"io_suppress=1"},
+    {"io_poll=1", "io_suppress=1"},
+    {"io_fault=1"},
+    {"queue_size=1"},
+    {"queue_size=3"},
+    {"queue_size=32768"},
+    {"features_add=0x20"},
+    {"io_partial=1", "type=console"},
+    {"io_discard=0"},
 };
 
 /* What one subject came to; lives in memory shared with the worker processes. */

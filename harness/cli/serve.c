@@ -11,6 +11,7 @@
 static const char usage[] =
     "usage: plumbline serve device [OPTIONS]\n\n"
     "  --type T             block (default), net, console, entropy, gpu\n"
+    "  --file PATH          what a block device's sectors are kept in; else in memory\n"
     "  --mutant ID          with one rule of the specification broken\n"
     "  --option NAME=VALUE  one of the freedoms that the draft leaves; --list-options names them\n"
     "  --connect ADDRESS    connect and serve until the other end closes the connection\n"
@@ -147,6 +148,7 @@ int pl_cmd_serve(int argc, char **argv)
     struct pl_serve_request request = {0};
     const struct pl_cli_option options[] = {
         {.name = "--type", .value = &request.type},
+        {.name = "--file", .value = &request.config.file},
         {.name = "--mutant", .value = &request.mutant},
         {.name = "--option",
          .list = request.options,

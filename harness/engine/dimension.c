@@ -10,7 +10,7 @@ enum { SMALL_SIZE = 64 }; /* a size between the draft's least and its recommende
 
 static const uint32_t flag[] = {0, 1};
 static const uint32_t sizes[] = {256, 1, 2, 3, 64, 1024, 32768};
-static const uint32_t delays[] = {0, 2};
+static const uint32_t delays[] = {0, 1};
 static const uint32_t depths[] = {1, 4};
 
 #define VALUES(list) list, sizeof(list) / sizeof((list)[0])

@@ -275,6 +275,9 @@ int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
 
 int pl_session_patience(const struct pl_session *s, unsigned misses)
 {
+    /* Behind a gateway real disks may be at work, which no fence speaks for. */
+    if (s->port->observable)
+        return s->timeouts.response;
     if (misses >= IMPATIENT_AFTER) {
         int ms = misses >= HOPELESS_AFTER ? HOPELESS_MS : IMPATIENT_MS;
         return s->timeouts.fence < ms ? s->timeouts.fence : ms;

@@ -398,17 +398,22 @@ static void prove_data_path(struct pl_suite *suite)
     struct pl_bus_params bus = suite->session.bus;
     struct pl_port *port = suite->options->port;
     struct pl_end end;
-    char text[512], sentence[600];
+    char text[512], again[160] = "", sentence[800];
+    if (port->reconnected)
+        snprintf(again, sizeof(again),
+                 "; on contents that no driver may write it closed the connection, and accepted "
+                 "another, %u times",
+                 port->reconnected);
     suite->current = NULL;
     if (port->ops->start(port, &bus) < 0)
         return;
     int err = pl_gateway_block_proof(port, text, sizeof(text));
     port->ops->stop(port, &end);
-    snprintf(sentence, sizeof(sentence), "%s%s",
+    snprintf(sentence, sizeof(sentence), "%s%s%s",
              err == 0          ? ""
              : err == -ENOTSUP ? "not proven: "
                                : "FAILED: ",
-             text);
+             text, again);
     suite->report.data_path = pl_suite_text(suite, sentence);
     if (err == 0 || err == -ENOTSUP)
         return;

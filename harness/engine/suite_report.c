@@ -243,6 +243,7 @@ static void no_such_type(struct pl_suite *suite, const struct pl_clause_def *def
     char reason[128];
     snprintf(reason, sizeof(reason), "the IUT has no device of type %s", def->type);
     result->verdict = PL_CLAUSE_NOT_EXERCISED;
+    result->other_type = true;
     result->reason = pl_suite_text(suite, reason);
 }
 
@@ -255,6 +256,7 @@ static void judge_clause(struct pl_suite *suite, size_t i)
     result->count = state->applied;
     result->reason = def->reason;
     result->spec = def->spec;
+    result->type = def->type;
     if (!state->applied && other_type(suite, def)) {
         no_such_type(suite, def, result);
     } else if (!observable(suite, def->id) && (def->judged || option)) {

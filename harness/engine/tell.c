@@ -81,6 +81,7 @@ static void tell_ring(struct pl_oracle *oracle, const char *line)
     }
     sscanf(rest, "%" SCNu32 " %*u %7s", &news.id, due);
     news.due = strcmp(due, "due") == 0;
+    news.may = strcmp(due, "may") == 0;
     if (strcmp(word, "suppressed") == 0) {
         news.kind = news.id ? PL_RING_SUPPRESSED : PL_RING_WANTED;
         pl_oracle_ring(oracle, (uint16_t)dev, index, &news);

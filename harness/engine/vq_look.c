@@ -134,14 +134,16 @@ static void tidy(struct pl_vq *vq, struct pl_vq_ring *ring)
 }
 
 static void take_back(struct pl_vq *vq, struct pl_vq_ring *ring, const struct pl_ring_used *used,
-                      bool due)
+                      enum pl_ring_due due)
 {
+    static const char *const word[] = {
+        [PL_RING_QUIET] = "quiet", [PL_RING_EITHER] = "may", [PL_RING_DUE] = "due"};
     struct pl_chain *chain = used->id < ring->setup.size ? ring->by_id[used->id] : NULL;
     vq->served = true;
     ring->used++;
     ring->touched = true;
     pl_session_tell(vq->s, "ring %u %u used %u %u %s", ring->dev_num, ring->queue, used->id,
-                    used->written, due ? "due" : "quiet");
+                    used->written, word[due]);
     if (!chain || chain->state != PL_CHAIN_HELD)
         return;
     pl_vq_note_used(vq, ring, chain);
@@ -178,15 +180,16 @@ static void tell_fault(struct pl_vq *vq, struct pl_vq_ring *ring, enum pl_ring_f
     pl_vq_drop(vq, ring);
 }
 
-/* All that is used now; the number of chains, or -EPROTO. */
-static int poll_all(struct pl_vq *vq, struct pl_vq_ring *ring, bool quiet)
+/* All that is used now; the number of chains, or -EPROTO. `open`: what was asked for changed
+ * meanwhile, so that none of it must be announced. */
+static int poll_all(struct pl_vq *vq, struct pl_vq_ring *ring, bool open)
 {
     struct pl_ring_used used;
     enum pl_ring_fault fault = PL_RING_SOUND;
     int n = 0, r;
     while ((r = pl_driver_ring_poll(ring->ring, &used, &fault)) > 0) {
-        bool due = pl_driver_ring_notify_due(ring->ring);
-        take_back(vq, ring, &used, due && !quiet);
+        enum pl_ring_due due = pl_driver_ring_due(ring->ring);
+        take_back(vq, ring, &used, open && due == PL_RING_DUE ? PL_RING_EITHER : due);
         n++;
     }
     if (r < 0)
@@ -216,11 +219,11 @@ static bool arm_again(struct pl_vq *vq, struct pl_vq_ring *ring)
     return true;
 }
 
-void pl_vq_look(struct pl_vq *vq, struct pl_vq_ring *ring, bool quiet)
+void pl_vq_look(struct pl_vq *vq, struct pl_vq_ring *ring, bool open)
 {
     bool event = ring->events != ring->events_looked;
-    while (ring->ring && poll_all(vq, ring, quiet) >= 0 && arm_again(vq, ring))
-        quiet = true; /* what was used meanwhile may be announced or not */
+    while (ring->ring && poll_all(vq, ring, open) >= 0 && arm_again(vq, ring))
+        open = true; /* what was used meanwhile may be announced or not */
     ring->events_looked = ring->events;
     if (ring->told && (event || ring->touched))
         pl_session_tell(vq->s, "ring %u %u looked", ring->dev_num, ring->queue);
@@ -254,6 +257,11 @@ static void check_parts(struct pl_vq *vq, struct pl_vq_ring *ring)
     bool intact = pl_driver_ring_intact(ring->ring, &what);
     bool desc = what && strstr(what, "descriptor");
     snprintf(text, sizeof(text), "%s was written", what ? what : "the ring");
+    if (!intact && desc && pl_vq_used_elsewhere(vq, ring)) {
+        pl_vq_observe(vq, ring, PL_SEEN_INDEX, pl_vq_elsewhere);
+        pl_vq_drop(vq, ring);
+        return;
+    }
     if (intact || !desc)
         pl_vq_observe(vq, ring, PL_SEEN_DESC, NULL);
     if (intact || desc)
@@ -319,7 +327,7 @@ static bool check_stopped(struct pl_vq *vq, struct pl_vq_ring *ring)
 }
 
 /* What each used chain was held against when it was taken. */
-static void tell_sound(struct pl_vq *vq, struct pl_vq_ring *ring, bool memory)
+static void tell_sound(struct pl_vq *vq, struct pl_vq_ring *ring, bool memory, bool settled)
 {
     static const enum pl_seen each[] = {PL_SEEN_LEN, PL_SEEN_INDEX, PL_SEEN_ID, PL_SEEN_ONCE};
     for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++)
@@ -328,6 +336,8 @@ static void tell_sound(struct pl_vq *vq, struct pl_vq_ring *ring, bool memory)
         pl_vq_observe(vq, ring, PL_SEEN_USED_FLAGS, NULL);
     if (ring->setup.in_order)
         pl_vq_observe(vq, ring, PL_SEEN_ORDER, NULL);
+    else if (settled)
+        pl_vq_observe(vq, ring, PL_SEEN_SETTLED, NULL);
     if (ring->measured)
         pl_vq_observe(vq, ring, PL_SEEN_WRITTEN, NULL);
     if (memory) {
@@ -350,13 +360,13 @@ bool pl_vq_check(struct pl_vq *vq, struct pl_vq_ring *ring)
         good &= check_chain(vq, ring, chain, false);
     for (struct pl_chain *chain = ring->added; chain; chain = chain->next)
         good &= check_chain(vq, ring, chain, false);
+    bool settled = pl_vq_check_settled(vq, ring);
     if (ring->used == ring->checked)
-        return good;
+        return good && settled;
     check_device_area(vq, ring);
-    pl_vq_check_settled(vq, ring);
-    tell_sound(vq, ring, good);
+    tell_sound(vq, ring, good, settled);
     check_parts(vq, ring);
-    return good;
+    return good && settled;
 }
 
 /* Behind the answer that shows that it stopped, what is used may still have been before it: it is

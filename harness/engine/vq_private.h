@@ -70,8 +70,11 @@ struct pl_vq_ring {
     struct pl_chain *done;               /* used, and still spoken of */
     struct pl_chain *last;               /* what io.* means */
     bool *was_used;                      /* [size]: by id, at least once */
-    struct pl_seen_used *seen;           /* [size]: since the last check */
-    uint32_t n_seen, place;              /* place: where the next used element stands */
+    struct pl_seen_used *seen;           /* [size]: the last ones, round and round */
+    uint32_t n_seen, next_seen;
+    uint32_t place; /* where the next used element stands; */
+    bool wrap;      /* packed: and the counter that it has */
+    bool *used_at;  /* [size], packed: a used descriptor stands there, as far as was seen */
     enum pl_ring_notify when;
     uint64_t used, claimed, checked, events, events_looked;
     uint64_t armed; /* `used` when an announcement was last asked for */
@@ -141,8 +144,8 @@ void pl_vq_observe(struct pl_vq *vq, const struct pl_vq_ring *ring, enum pl_seen
                    const char *text);
 /* Ask for announcements as `when` says; `ahead` counts for AT. */
 void pl_vq_arm(struct pl_vq_ring *ring, uint16_t ahead);
-/* Take what is used and tell of it; `quiet`: none of it must be announced. */
-void pl_vq_look(struct pl_vq *vq, struct pl_vq_ring *ring, bool quiet);
+/* Take what is used and tell of it; `open`: it may have been announced as before, or as now. */
+void pl_vq_look(struct pl_vq *vq, struct pl_vq_ring *ring, bool open);
 /* Compare what the IUT may not have written, and tell; true where all of that stands. */
 bool pl_vq_check(struct pl_vq *vq, struct pl_vq_ring *ring);
 /* The ring stands still from here on: what is used is told, then "sealed". */
@@ -158,10 +161,13 @@ void pl_vq_chain_free(struct pl_vq *vq, struct pl_chain *chain);
 
 /* --- vq_used.c --- */
 
-/* A chain was used: what its element holds is remembered until the next check. */
+/* A chain was used: what its element holds is remembered. */
 void pl_vq_note_used(struct pl_vq *vq, struct pl_vq_ring *ring, const struct pl_chain *chain);
-/* Do the elements stand as they were seen? Told. */
-void pl_vq_check_settled(struct pl_vq *vq, struct pl_vq_ring *ring);
+/* Do the last elements stand as they were seen? Told where they do not. */
+bool pl_vq_check_settled(struct pl_vq *vq, struct pl_vq_ring *ring);
+/* Packed: is a chain that the IUT holds used at a place that is not the next one? */
+bool pl_vq_used_elsewhere(const struct pl_vq *vq, const struct pl_vq_ring *ring);
+extern const char pl_vq_elsewhere[]; /* says so */
 /* Behind a fault: does the element at hand name a chain that was used already? */
 bool pl_vq_used_again(const struct pl_vq *vq, const struct pl_vq_ring *ring);
 

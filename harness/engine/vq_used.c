@@ -30,26 +30,63 @@ static void read_element(const struct pl_vq *vq, const struct pl_vq_ring *ring, 
 
 void pl_vq_note_used(struct pl_vq *vq, struct pl_vq_ring *ring, const struct pl_chain *chain)
 {
-    struct pl_seen_used *seen = &ring->seen[ring->n_seen % ring->setup.size];
+    const uint32_t size = ring->setup.size;
+    struct pl_seen_used *seen = &ring->seen[ring->next_seen];
     *seen = (struct pl_seen_used){.place = ring->place};
     read_element(vq, ring, ring->place, &seen->id, &seen->written);
-    ring->n_seen += ring->n_seen < ring->setup.size;
+    ring->next_seen = (ring->next_seen + 1) % size;
+    ring->n_seen += ring->n_seen < size;
     uint32_t entries = ring->setup.packed && !chain->table ? (uint32_t)chain->n : 1;
-    ring->place = (ring->place + entries) % ring->setup.size;
+    for (uint32_t i = 0; i < entries; i++)
+        ring->used_at[(ring->place + i) % size] = i == 0;
+    ring->wrap ^= ring->place + entries >= size;
+    ring->place = (ring->place + entries) % size;
 }
 
-void pl_vq_check_settled(struct pl_vq *vq, struct pl_vq_ring *ring)
+/*
+ * Of a split ring the elements ahead are the IUT's to write, as many as it holds chains; of a packed
+ * ring those of which the driver has made new descriptors are forgotten.
+ */
+bool pl_vq_check_settled(struct pl_vq *vq, struct pl_vq_ring *ring)
 {
-    bool good = true, any = ring->n_seen > 0 && !ring->setup.in_order;
-    for (uint32_t i = 0; any && good && i < ring->n_seen; i++) {
+    enum { LAST = 64 };
+    const uint32_t size = ring->setup.size;
+    uint32_t n = ring->n_seen < LAST ? ring->n_seen : LAST;
+    bool good = true;
+    if (!ring->setup.packed && n + ring->held > size)
+        n = ring->held < size ? size - ring->held : 0;
+    for (uint32_t i = 1; good && !ring->setup.in_order && i <= n; i++) {
+        const struct pl_seen_used *seen = &ring->seen[(ring->next_seen + size - i) % size];
         uint32_t id, written;
-        read_element(vq, ring, ring->seen[i].place, &id, &written);
-        good = id == ring->seen[i].id && written == ring->seen[i].written;
+        read_element(vq, ring, seen->place, &id, &written);
+        good = id == seen->id && written == seen->written;
     }
+    if (good)
+        return true;
     ring->n_seen = 0;
-    if (any)
-        pl_vq_observe(vq, ring, PL_SEEN_SETTLED,
-                      good ? NULL : "a used element changed after it had become visible");
+    pl_vq_observe(vq, ring, PL_SEEN_SETTLED, "a used element changed after it had become visible");
+    return false;
+}
+
+const char pl_vq_elsewhere[] = "a chain is used at a place that is not the next one";
+
+/* The lap of a place behind the next one is over: what stands there is used only if that was seen. */
+bool pl_vq_used_elsewhere(const struct pl_vq *vq, const struct pl_vq_ring *ring)
+{
+    const unsigned both = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+    size_t at = (size_t)(ring->setup.desc_addr - vq->memory.ring.base);
+    for (uint32_t i = 0; ring->setup.packed && i < ring->setup.size; i++) {
+        struct vring_packed_desc desc;
+        memcpy(&desc, vq->memory.ring.mem + at + i * sizeof(desc), sizeof(desc));
+        uint16_t id = le16toh(desc.id);
+        if (i == ring->place || (i < ring->place && ring->used_at[i]) || id >= ring->setup.size)
+            continue;
+        const struct pl_chain *chain = ring->by_id[id];
+        if ((le16toh(desc.flags) & both) == (ring->wrap ? both : 0) && chain &&
+            chain->state == PL_CHAIN_HELD)
+            return true;
+    }
+    return false;
 }
 
 bool pl_vq_used_again(const struct pl_vq *vq, const struct pl_vq_ring *ring)

@@ -165,6 +165,7 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         if (pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER_OK))
             pl_held(o, PL_P_needs_reset_notified);
         t->reset_untold = false;
+        t->reset_told = true;
     }
     if (t->was_reset && !t->written_since_reset && status != 0 && !t->resetting) {
         if (!pl_waiting(o, t, PL_SET_DEVICE_STATUS))

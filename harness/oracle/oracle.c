@@ -111,7 +111,8 @@ void pl_track_reset(struct pl_track *t)
 {
     t->resetting = false;
     t->was_reset = true;
-    t->written_since_reset = t->told_fresh = t->needs_reset_asked = t->reset_untold = false;
+    t->written_since_reset = t->told_fresh = t->needs_reset_asked = false;
+    t->reset_untold = t->reset_told = false;
     pl_status_one(&t->status, 0);
     memset(t->selected, 0, sizeof(t->selected));
     t->selected_known = 0;
@@ -131,7 +132,7 @@ void pl_track_forget(struct pl_track *t)
 {
     t->status.any = true;
     t->status.n = 0;
-    t->told_fresh = t->needs_reset_asked = t->reset_untold = false;
+    t->told_fresh = t->needs_reset_asked = t->reset_untold = t->reset_told = false;
     t->selection_odd = true;
     t->ring_reset = PL_UNSURE;
     t->other_kind = PL_NONE;
@@ -160,6 +161,7 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
     }
     const struct pl_message_def *event = pl_spec_message(o->spec, PL_EVENT_CONFIG);
     memcpy(t->change_bytes, bytes, size);
+    t->racing = false; /* behind a fence, what comes next reports this */
     t->change_offset = offset;
     t->change_len = (uint32_t)size;
     t->change_real = false;
@@ -170,8 +172,9 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
     }
     t->change_large =
         event && (size_t)o->spec->header.size + event->request->size + size > o->max_msg_size;
-    t->change_pending = t->change_real && pl_status_never(&t->status, 0) && !t->resetting &&
-                        t->status.n && t->status.v[0] != 0;
+    /* Behind changes that race an event may be of any of them, and of the last one as well. */
+    t->change_pending = t->change_real && !t->racing && pl_status_never(&t->status, 0) &&
+                        !t->resetting && t->status.n && t->status.v[0] != 0;
     t->change_unread = true;
     t->change_before_known = t->gen_known;
     t->gen_before = t->gen;

@@ -89,7 +89,7 @@ enum pl_ring_news_kind {
 struct pl_ring_news {
     enum pl_ring_news_kind kind;
     uint32_t id; /* of the chain: ADD, USE, MISSING */
-    bool due;
+    bool due, may; /* USE: the device must announce it; or is free to */
 };
 void pl_oracle_ring(struct pl_oracle *oracle, uint16_t dev_num, uint32_t index,
                     const struct pl_ring_news *news);

@@ -79,6 +79,7 @@ struct pl_queue_ring {
     bool suppressed; /* the driver asked for no notifications, and none was on its way */
     bool due;        /* a used chain was seen that EVENT_USED has not announced */
     bool announced;  /* an EVENT_USED came since the last look */
+    bool called;     /* while suppressed: a chain was used that may be announced, at any time */
     bool sealed;     /* it was looked at when the queue was seen stopped */
     bool stopped;    /* RESET_VQUEUE took effect, and no SET_VQUEUE was met since */
     bool worked;     /* since the last reset of the device a chain was used */
@@ -137,6 +138,7 @@ struct pl_track {
     bool told_legal;      /* that write was one with a defined outcome */
     bool written_since_reset;
     bool needs_reset_asked; /* control: needs-reset */
+    bool reset_told;        /* an EVENT_CONFIG has said DEVICE_NEEDS_RESET since the last reset */
     bool reset_untold;      /* DEVICE_NEEDS_RESET with DRIVER_OK, and no EVENT_CONFIG tells of it */
     bool racing;            /* control acts at an unknown moment: its event may still come */
 

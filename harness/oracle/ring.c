@@ -56,11 +56,24 @@ void pl_ring_request(struct pl_queue *q, bool stops)
         q->ring.due = q->ring.announced = false;
 }
 
+/* Is a status write under way that may set DRIVER_OK: that asks for it, or whose outcome is open? */
+static bool may_drive(const struct pl_oracle *o, const struct pl_track *t)
+{
+    const uint64_t harmless =
+        PL_C_STATUS_ACKNOWLEDGE | PL_C_STATUS_DRIVER | PL_C_STATUS_FEATURES_OK;
+    for (unsigned i = 0; i < PL_SLOTS; i++) {
+        const struct pl_slot *slot = &o->slots[i];
+        if (slot->state == PL_SLOT_WAITING && slot->req.dev_num == t->dev_num &&
+            slot->req.kind == PL_SET_DEVICE_STATUS && (slot->req.f[PL_F_status] & ~harmless))
+            return true;
+    }
+    return false;
+}
+
 /* Is it certain that DRIVER_OK is clear, whatever is under way? */
 static bool not_driving(const struct pl_oracle *o, const struct pl_track *t)
 {
-    return !t->resetting && pl_status_never(&t->status, DRIVER_OK) &&
-           !pl_waiting(o, t, PL_SET_DEVICE_STATUS);
+    return !t->resetting && pl_status_never(&t->status, DRIVER_OK) && !may_drive(o, t);
 }
 
 /* Is the device at rest behind a reset that was seen to end? */
@@ -127,8 +140,8 @@ void pl_ring_event(struct pl_oracle *o, struct pl_track *t, const struct pl_msg 
     }
     if (q->ring.due)
         held_notified(o, t);
-    else
-        q->ring.announced = true;
+    /* One event may announce several used buffers, of which only the first were seen so far. */
+    q->ring.announced = true;
     q->ring.due = false;
 }
 
@@ -195,6 +208,7 @@ static void used(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
     pl_held(o, PL_P_io_served);
     held_entry(o, t);
     r->worked = true;
+    r->called |= news->due || news->may;
     if (!news->due)
         return;
     if (r->announced)
@@ -231,14 +245,18 @@ static void idle(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q)
     count_idle(o);
 }
 
-/* An EVENT_USED that the driver had asked not to get, and that no used buffer called for. */
+/*
+ * An EVENT_USED that the driver had asked not to get, and that no used buffer called for. Once one
+ * did, the device may announce it when it gets to that, so that nothing more can be said.
+ */
 static void looked(struct pl_oracle *o, const struct pl_track *t, struct pl_queue *q)
 {
-    if (q->ring.suppressed && q->ring.announced)
+    bool judged = q->ring.suppressed && !q->ring.called;
+    if (judged && q->ring.announced)
         pl_broken(o, suppressed(t),
                   "queue %" PRIu32 ": EVENT_USED while the driver suppresses notifications",
                   q->index);
-    else if (q->ring.suppressed)
+    else if (judged)
         pl_held(o, suppressed(t));
     q->ring.announced = false;
 }
@@ -272,7 +290,7 @@ void pl_oracle_ring(struct pl_oracle *o, uint16_t dev_num, uint32_t index,
     case PL_RING_WANTED:
         /* For a chain in the device's hands it may have been decided before. */
         q->ring.suppressed = news->kind == PL_RING_SUPPRESSED && !q->ring.held && !q->ring.due;
-        q->ring.announced = false;
+        q->ring.announced = q->ring.called = false;
         break;
     case PL_RING_LOOKED:
         looked(o, t, q);

@@ -218,8 +218,6 @@ void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slo
     if (t->needs_reset_asked) {
         if (g & NEEDS_RESET) {
             pl_held(o, PL_P_needs_reset_shown);
-            t->reset_untold |= pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER_OK) &&
-                               pl_status_never(&t->status, NEEDS_RESET);
         } else {
             pl_broken(o, PL_P_needs_reset_shown,
                       "after an unrecoverable error the status reads 0x%" PRIx32, g);
@@ -261,6 +259,9 @@ void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slo
         t->told_fresh = false;
     }
     if (!late) {
+        t->reset_untold |= !t->reset_told && (g & NEEDS_RESET) &&
+                           pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER_OK) &&
+                           pl_status_never(&t->status, NEEDS_RESET);
         t->reset_bit_unreported |= (g & NEEDS_RESET) && pl_status_never(&t->status, NEEDS_RESET);
         pl_status_one(&t->status, g);
         t->agreed_seq = t->seq + 1;

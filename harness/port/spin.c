@@ -31,20 +31,22 @@ static int usable_processors(void)
 void pl_spin_init(struct pl_spin *spin, bool sleeps_badly)
 {
     bool several = usable_processors() > 1;
-    *spin = (struct pl_spin){.several = several, .useful = several || sleeps_badly};
+    *spin = (struct pl_spin){.several = several, .useful = several || sleeps_badly, .left = PROBE};
 }
 
 /*
- * On an idle machine looking wins, because a processor that fell asleep has to be woken for each
- * message; with other busy processes around sleeping wins, because the kernel lets a sleeper in
- * first, on the processor that the other end is about to leave. Which it is shows only by trying
- * both.
+ * Where both ends share a processor, or other busy processes are around, sleeping wins: the kernel
+ * lets the one in when the other sleeps. Where each has a processor of its own that falls asleep,
+ * waking it for each message takes many times as long as looking does. Which it is shows only by
+ * trying; looking has to win by far, because it also takes time from whoever else could run.
  */
 static void next_phase(struct pl_spin *spin)
 {
-    spin->probes = !spin->probes;
-    spin->left = spin->probes ? PROBE : KEEP;
-    spin->looks = spin->probes ? !spin->looks : spin->cost_ns[true] <= spin->cost_ns[false];
+    const int64_t *cost = spin->cost_ns;
+    bool try_other = !spin->probes && (spin->looks || cost[false] > CHEAP_NS);
+    spin->looks = try_other ? !spin->looks : cost[true] > 0 && 2 * cost[true] < cost[false];
+    spin->probes = try_other;
+    spin->left = try_other ? PROBE : KEEP;
 }
 
 bool pl_spin_begin(struct pl_spin *spin)

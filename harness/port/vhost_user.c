@@ -133,6 +133,7 @@ int pl_gw_recover(struct pl_gateway *gw, int code)
     if (!ran)
         return 0;
     gw->broken = gw->status |= (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
+    gw->port.observable = pl_vu_observable_without_status; /* this one is the gateway's own */
     return put_needs_reset(gw);
 }
 

@@ -11,6 +11,8 @@ void pl_report_tally(const struct pl_report *report, struct pl_tally *out)
     for (size_t i = 0; i < report->n_clauses; i++) {
         if ((size_t)report->clauses[i].verdict < PL_CLAUSE_VERDICTS)
             out->clauses[report->clauses[i].verdict]++;
+        out->n_other_type +=
+            report->clauses[i].other_type && report->clauses[i].verdict == PL_CLAUSE_NOT_EXERCISED;
     }
     for (size_t i = 0; i < report->n_scenarios; i++) {
         if ((size_t)report->scenarios[i].verdict < PL_SCENARIO_VERDICTS)

@@ -14,9 +14,14 @@ struct pl_tally {
     size_t scenarios[PL_SCENARIO_VERDICTS];
     size_t findings[PL_FINDING_KINDS];
     size_t n_findings, n_warnings;
+    size_t n_other_type; /* of the clauses not exercised: they bind no device of the IUT */
 };
 
 void pl_report_tally(const struct pl_report *report, struct pl_tally *out);
+
+/* The table of verdicts that opens a report in text: by catalogue, device type and level. */
+void pl_report_table(const struct pl_report *report, const struct pl_tally *tally, FILE *out,
+                     bool color);
 
 /*
  * Text that any of the formats can hold: valid UTF-8 without control characters but newline and

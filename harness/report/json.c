@@ -68,6 +68,7 @@ static json_t *clause_json(const struct pl_report *report, size_t index)
         put(object, "level", text_json(clause->level)) ||
         put(object, "role", text_json(clause->role)) ||
         (clause->spec && put(object, "spec", text_json(clause->spec))) ||
+        (clause->type && put(object, "type", text_json(clause->type))) ||
         put(object, "verdict", json_string(pl_clause_verdict_name(clause->verdict))) ||
         put(object, "count", number_json(clause->count)) ||
         (clause->reason && put(object, "reason", text_json(clause->reason)))) {
@@ -146,8 +147,8 @@ static json_t *needs_json(const struct pl_finding *finding)
     json_t *object = json_object();
     for (size_t i = 0; i < finding->n_matters; i++) {
         const struct pl_finding_need *need = &finding->matters[i];
-        json_t *value = need->number ? number_json(strtoull(need->value, NULL, 10))
-                                     : text_json(need->value);
+        json_t *value =
+            need->number ? number_json(strtoull(need->value, NULL, 10)) : text_json(need->value);
         if (put(object, need->name, value)) {
             json_decref(object);
             return NULL;
@@ -170,8 +171,7 @@ static json_t *finding_json(const struct pl_report *report, size_t index)
         put(object, "culprit", culprit_json(finding)) ||
         put(object, "messages", messages_json(report->spec, finding)) ||
         put(object, "repeat", text_json(finding->repeat)) ||
-        (finding->tried_again &&
-         put(object, "reproduced", json_boolean(finding->reproduced))) ||
+        (finding->tried_again && put(object, "reproduced", json_boolean(finding->reproduced))) ||
         (finding->reproduced && put(object, "matters", needs_json(finding)))) {
         json_decref(object);
         return NULL;

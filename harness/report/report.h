@@ -49,6 +49,8 @@ struct pl_trace_entry {
 struct pl_clause_result {
     const char *id, *level, *role, *how, *section, *text; /* static */
     const char *spec; /* the catalogue that it stands in; static; may be NULL */
+    const char *type; /* the device type that it binds; static; NULL: any */
+    bool other_type;  /* the IUT has no device of that type; the verdict is not exercised */
     enum pl_clause_verdict verdict;
     uint64_t count;     /* times it applied */
     const char *reason; /* why not judged, exercised or observable; may be NULL; owned by the run */

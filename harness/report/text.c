@@ -76,67 +76,6 @@ static void header(const struct text *t, const struct pl_report *report)
     fputs("\n\n", t->out);
 }
 
-static bool same_row(const struct pl_clause_result *a, const struct pl_clause_result *b)
-{
-    return strcmp(a->role, b->role) == 0 && strcmp(a->level, b->level) == 0;
-}
-
-/* Whether a clause is the first of its role and level. */
-static bool opens_row(const struct pl_report *report, size_t index)
-{
-    for (size_t i = 0; i < index; i++) {
-        if (same_row(&report->clauses[i], &report->clauses[index]))
-            return false;
-    }
-    return true;
-}
-
-static size_t count_cell(const struct pl_report *report, size_t row, size_t verdict)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < report->n_clauses; i++) {
-        count += (size_t)report->clauses[i].verdict == verdict &&
-                 same_row(&report->clauses[i], &report->clauses[row]);
-    }
-    return count;
-}
-
-static void table_row(const struct text *t, const struct pl_report *report,
-                      const struct pl_tally *tally, size_t row)
-{
-    const struct pl_clause_result *clause = &report->clauses[row];
-    fprintf(t->out, "%-8s %-7s", clause->role, clause->level);
-    for (size_t verdict = 0; verdict < PL_CLAUSE_VERDICTS; verdict++) {
-        if (tally->clauses[verdict] == 0)
-            continue;
-        const char *name = pl_clause_verdict_name((enum pl_clause_verdict)verdict);
-        size_t count = count_cell(report, row, verdict);
-        bool mark = t->color && count > 0 && verdict == PL_CLAUSE_FAIL;
-        fprintf(t->out, "  %s%*zu%s", mark ? RED : "", (int)strlen(name), count,
-                mark ? "\033[0m" : "");
-    }
-    fputc('\n', t->out);
-}
-
-/* Counts of verdicts, a row for each role and level, a column for each verdict that occurs. */
-static void table(const struct text *t, const struct pl_report *report,
-                  const struct pl_tally *tally)
-{
-    if (report->n_clauses == 0)
-        return;
-    fprintf(t->out, "%-8s %-7s", "clauses", "level");
-    for (size_t verdict = 0; verdict < PL_CLAUSE_VERDICTS; verdict++) {
-        if (tally->clauses[verdict] > 0)
-            fprintf(t->out, "  %s", pl_clause_verdict_name((enum pl_clause_verdict)verdict));
-    }
-    fputc('\n', t->out);
-    for (size_t row = 0; row < report->n_clauses; row++) {
-        if (opens_row(report, row))
-            table_row(t, report, tally, row);
-    }
-    fputc('\n', t->out);
-}
-
 static void message(const struct text *t, const struct pl_report *report,
                     const struct pl_finding *finding, size_t index)
 {
@@ -242,8 +181,10 @@ static void findings(const struct text *t, const struct pl_report *report)
 
 static void clause_line(const struct text *t, const struct pl_clause_result *clause)
 {
-    fprintf(t->out, "%-15s %-14s %-6s %6llu  ", pl_clause_verdict_name(clause->verdict), clause->id,
-            clause->level, (unsigned long long)clause->count);
+    const char *verdict =
+        clause->other_type ? "other-type" : pl_clause_verdict_name(clause->verdict);
+    fprintf(t->out, "%-15s %-18s %-6s %6llu  ", verdict, clause->id, clause->level,
+            (unsigned long long)clause->count);
     put_word(t, clause->reason && *clause->reason ? clause->reason : clause->text);
     fputc('\n', t->out);
 }
@@ -294,9 +235,13 @@ static void outcome(const struct text *t, const struct pl_report *report,
     }
     put_color(t, report->conforms ? GREEN : RED,
               report->conforms ? "CONFORMS" : "DOES NOT CONFORM");
-    fprintf(t->out, ": clauses %zu passed, %zu failed, %zu warned, %zu not exercised; ",
+    fprintf(t->out, ": clauses %zu passed, %zu failed, %zu warned, %zu not exercised",
             tally->clauses[PL_CLAUSE_PASS], tally->clauses[PL_CLAUSE_FAIL],
-            tally->clauses[PL_CLAUSE_WARNING], tally->clauses[PL_CLAUSE_NOT_EXERCISED]);
+            tally->clauses[PL_CLAUSE_WARNING],
+            tally->clauses[PL_CLAUSE_NOT_EXERCISED] - tally->n_other_type);
+    if (tally->n_other_type > 0)
+        fprintf(t->out, ", %zu of other device types", tally->n_other_type);
+    fputs("; ", t->out);
     size_t other = tally->n_findings - tally->findings[PL_FINDING_CLAUSE];
     if (other > 0)
         fprintf(t->out, "%zu crash%s, hang%s or other breakdown%s; ", other, other == 1 ? "" : "es",
@@ -312,7 +257,7 @@ int pl_report_text(const struct pl_report *report, FILE *out, bool color, bool v
     struct pl_tally tally;
     pl_report_tally(report, &tally);
     header(&t, report);
-    table(&t, report, &tally);
+    pl_report_table(report, &tally, out, color);
     details(&t, report);
     findings(&t, report);
     outcome(&t, report, &tally);

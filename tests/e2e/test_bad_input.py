@@ -573,7 +573,7 @@ def test_planned(tmp_path, models):
 
 
 def test_scenarios_that_expect(tmp_path, models):
-    """A clause that scenarios judge counts as judged where an expectation of one names it, and only there."""
+    """A clause that scenarios judge is judged where an expectation of one names it; where none does, it is an error."""
     folder, out = tmp_path / "scenarios", tmp_path / "out"
     folder.mkdir()
 
@@ -581,11 +581,12 @@ def test_scenarios_that_expect(tmp_path, models):
         return (out / "clauses.md").read_text(encoding="utf-8")
     (folder / "a.yaml").write_text("# clause: ENT-DEV-01\nsteps: [{clause: ENT-DEV-01}, {expect: 1, clause: INFO-DEV-01}]\n")
     done = generate(models, out, str(folder))
-    assert done.returncode == 0 and "ENT-DEV-01" in done.stderr, done
-    assert re.search(r"^\| ENT-DEV-01 .*\| planned: no scenario expects it yet \|", listed(), re.M)
+    assert done.returncode == 2 and "clause ENT-DEV-01: no scenario expects it" in done.stderr, done
     (folder / "a.yaml").write_text("x: [{steps: [{repeat: 2, steps: [{expect: answered, clause: ENT-DEV-01}]}]}]\n")
     done = generate(models, out, str(folder))
-    assert done.returncode == 0 and "ENT-DEV-01" not in done.stderr and "CON-DEV-02" in done.stderr, done
+    assert done.returncode == 2 and "ENT-DEV-01" not in done.stderr and "clause CON-DEV-02:" in done.stderr, done
+    done = generate(models, out, str(ROOT / "scenarios"))
+    assert done.returncode == 0, done
     assert re.search(r"^\| ENT-DEV-01 .*\| judged \|", listed(), re.M)
     (folder / "a.yaml").write_text("steps: [\n")
     shutil.rmtree(out)

@@ -1,4 +1,5 @@
 """Plumbline against a real vhost-user back-end: qemu-storage-daemon exporting a temporary image."""
+import fnmatch
 import hashlib
 import json
 import os
@@ -18,24 +19,44 @@ PLUMBLINE = os.environ.get("PLUMBLINE", str(ROOT / "build" / "plumbline"))
 BINDING = yaml.safe_load((ROOT / "models" / "bindings" / "vhost-user.yaml").read_text())
 DAEMON = shutil.which("qemu-storage-daemon")
 IMAGE_BYTES = 1 << 20
+USED_BYTES = 1 << 16  # at the image's end: what a scenario wrote stays where the connection ends within it
 RUN_LIMIT = 300  # seconds; for hangs only
+LONG = bool(os.environ.get("PLUMBLINE_DAEMON_LONG"))  # make check-daemon: seeds by the dozen
+SEEDS = range(1, 21 if LONG else 2)
+
+# What is wrong with qemu-storage-daemon 7.2 (docs/vhost-user.md), and where it shows. Nothing else may be.
+INDIRECT = {"split-indirect-behind-normal"}
+USED_LENGTH = {"requests-end-with-a-status", "read-beyond-the-capacity", "zone-requests-without-zoned",
+               "commands-with-unknown-flags", "write-to-a-read-only-device",
+               "write-to-a-read-only-device-with-ro"}
+IN_FLIGHT = {"buffers-in-flight-at-a-reset", "resets-in-a-row-with-buffers-in-flight", "writes-in-flight"}
+DROPPED = {"the-whole-ring-after-odd-buffers"}
+RECONNECTED = {"exit": INDIRECT, "DROK-DEV-02": INDIRECT, "CORE-INIT-DEV-01": INDIRECT,
+               "CORE-SPLIT-DEV-08": INDIRECT, "CORE-SPLIT-DEV-16": INDIRECT | USED_LENGTH}
+LATE = {"exit": IN_FLIGHT, "CORE-RESET-DEV-03": IN_FLIGHT, "DROK-DEV-02": IN_FLIGHT, "CORE-INIT-DEV-01": IN_FLIGHT,
+        **{f"CORE-SPLIT-DEV-{n}": IN_FLIGHT for n in (16, 25, 26, 27, 29)}}
 
 
 class Export:
     """A running daemon with one image behind one socket."""
 
-    def __init__(self, folder, writable=True, queues=1):
+    def __init__(self, folder, writable=True, queues=1, requests_per_second=0):
         if DAEMON is None:
             pytest.skip("qemu-storage-daemon is not installed")
         self.image, self.socket = folder / "image", folder / "socket"
         self.image.write_bytes(os.urandom(IMAGE_BYTES))
         blockdev = f"driver=file,node-name=d,filename={self.image}"
         blockdev += "" if writable else ",read-only=on"
+        slow = []
+        if requests_per_second:
+            blockdev = blockdev.replace("node-name=d", "node-name=f")
+            slow = ["--object", f"throttle-group,id=t,x-iops-total={requests_per_second}",
+                    "--blockdev", "driver=throttle,node-name=d,file=f,throttle-group=t"]
         export = (f"type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path={self.socket},"
                   f"writable={'on' if writable else 'off'},num-queues={queues}")
         self.log = open(folder / "log", "w+", encoding="utf-8")
-        self.process = subprocess.Popen([DAEMON, "--blockdev", blockdev, "--export", export],
-                                        stdout=self.log, stderr=self.log)
+        command = [DAEMON, *slow[:2], "--blockdev", blockdev, *slow[2:], "--export", export]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         while not self.socket.exists():
             assert self.process.poll() is None, self.messages()
             time.sleep(0.01)
@@ -67,15 +88,15 @@ def export(folder, request):
     daemon.close()
 
 
-def run(address, *more, report=None):
-    command = [PLUMBLINE, "test", "--connect", address, "--seed", "1", *more]
+def run(address, *more, report=None, seed=1):
+    command = [PLUMBLINE, "test", "--connect", address, "--seed", str(seed), *more]
     if report:
         command += ["--json", str(report)]
     return subprocess.run(command, capture_output=True, text=True, timeout=RUN_LIMIT, check=False)
 
 
-def run_with_report(export, folder):
-    done = run(f"vhost-user:{export.socket}", report=folder / "report.json")
+def run_with_report(export, folder, *more, options=",reset=reconnect", seed=1):
+    done = run(f"vhost-user:{export.socket}{options}", *more, report=folder / "report.json", seed=seed)
     assert done.returncode in (0, 1), done.stderr
     return done, json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
@@ -84,51 +105,125 @@ def verdicts(report):
     return {clause["id"]: clause["verdict"] for clause in report["clauses"]}
 
 
+def known_ids():
+    listing = subprocess.run([PLUMBLINE, "clauses", "--role", "device", "--format", "json"],
+                             capture_output=True, text=True, check=True)
+    return {clause["id"] for clause in json.loads(listing.stdout) if clause["role"] == "device"}
+
+
+def matched(patterns):
+    return {c for c in known_ids() if any(fnmatch.fnmatchcase(c, p) for p in patterns)}
+
+
 def shown_without_status():
     hidden = BINDING["observable_needs"]["STATUS"]
-    return [clause for clause in BINDING["observable"] if clause not in hidden]
+    return matched(BINDING["observable"]) - matched(hidden)
 
 
-@pytest.mark.parametrize("export", [{"queues": 1}, {"queues": 4}], indirect=True)
-def test_no_findings(export, folder):
-    before = export.digest()
-    done, report = run_with_report(export, folder)
-    assert report["schema"] == "plumbline-report/1"
-    assert report["findings"] == []
-    assert "fail" not in verdicts(report).values()
-    assert (done.returncode == 0) == report["summary"]["conforms"]
-    assert not [s for s in report["scenarios"] if s["verdict"] in ("fail", "error")]
-    assert export.process.poll() is None, export.messages()
+def check_findings(report, *known):
+    """The findings are those that are known, in scenarios where they are known."""
+    allowed = {}
+    for table in known:
+        for what, scenarios in table.items():
+            allowed[what] = allowed.get(what, set()) | scenarios
+    everywhere = set().union(*allowed.values()) if allowed else set()
+    for finding in report["findings"]:
+        what = finding.get("clause") or finding["kind"]
+        assert finding["scenario"] in allowed.get(what, ()), (what, finding["scenario"])
+    bad = {s["name"] for s in report["scenarios"] if s["verdict"] in ("fail", "error")}
+    assert bad <= everywhere, bad - everywhere
+
+
+@pytest.mark.parametrize("export", [{"queues": 1}, {"queues": 4}] if LONG else [{"queues": 4}], indirect=True)
+def test_known_findings_only(export, folder):
+    before = export.image.read_bytes()[:-USED_BYTES]
+    for seed in SEEDS:
+        done, report = run_with_report(export, folder, seed=seed)
+        assert "data path: wrote a pattern" in done.stdout
+        assert report["schema"] == "plumbline-report/1"
+        check_findings(report, RECONNECTED)
+        assert (done.returncode == 0) == report["summary"]["conforms"]
+        assert export.process.poll() is None, export.messages()
+    assert export.image.read_bytes()[:-USED_BYTES] == before
+    assert "eventfd" not in export.messages()  # nothing was in flight when a connection ended
+
+
+QUIET = "each-used-buffer-is-announced,buffers-used-together,around-the-ring,direct-and-indirect," \
+        "announcement-of-nothing,announcements-are-suppressed"
+
+
+def test_resets_without_reconnecting(export, folder):
+    """Rings that stop with nothing under way, while the connection stands: nothing is found."""
+    for seed in SEEDS:
+        done, report = run_with_report(export, folder, "--select", QUIET, options="", seed=seed)
+        assert report["findings"] == [], done.stdout
     assert "vu_panic" not in export.messages().replace("vu_panic: Error while writing", "")
-    assert export.digest() == before
+    for seed in SEEDS:
+        _, report = run_with_report(export, folder, "--select", ",".join(IN_FLIGHT), options="", seed=seed)
+        check_findings(report, LATE)
+    assert export.process.poll() is None, export.messages()
+
+
+ILLEGAL = "split-descriptors-out-of-bounds,split-available-ring-out-of-bounds,split-indirect-tables," \
+          "memory-changes-under-the-device,available-index-leaps,chains-through-the-whole-table," \
+          "announcements-without-end"
+
+
+def test_illegal_rings(export, folder):
+    """Whatever stands in the rings: the daemon lives, accepts a connection and serves legal requests."""
+    more = ["--exhaustive"] if LONG else []
+    for seed in range(1, 4 if LONG else 3):
+        done, report = run_with_report(export, folder, "--select", ILLEGAL, *more, seed=seed)
+        assert report["findings"] == [], done.stdout
+        ran = {s["name"] for s in report["scenarios"] if s["verdict"] == "pass"}
+        assert ran == set(ILLEGAL.split(","))
+    assert export.process.poll() is None, export.messages()
+    assert "vu_panic: Looped descriptor" in export.messages()
+    assert run(f"vhost-user:{export.socket}", "--select", "each-used-buffer-is-announced").returncode == 0
+
+
+@pytest.mark.parametrize("export", [{"requests_per_second": 200}], indirect=True)
+def test_requests_in_flight_at_a_reset(export, folder):
+    """A slow disk: requests are under way for certain when the ring stops, and 7.2 does not wait for them."""
+    select = ("--select", "buffers-in-flight-at-a-reset")
+    _, report = run_with_report(export, folder, *select, options="")
+    check_findings(report, LATE)
+    assert ("Error writing eventfd" in export.messages()) == bool(report["findings"])
+    _, report = run_with_report(export, folder, *select)
+    assert report["findings"] == []
+    assert export.process.poll() is None, export.messages()
+
+
+def test_dropped_chains_at_a_reset(export, folder):
+    """Chains that it took and dropped are counted after a reset, too, until the ring counts as overfull."""
+    select = ("--select", "the-whole-ring-after-odd-buffers", "--with", "queue_size=2")
+    _, report = run_with_report(export, folder, *select, options="")
+    check_findings(report, {"exit": DROPPED})
+    assert ("Virtqueue size exceeded" in export.messages()) == bool(report["findings"])
+    _, report = run_with_report(export, folder, *select)
+    assert report["findings"] == []
 
 
 def test_only_what_the_device_shows_is_judged(export, folder):
     _, report = run_with_report(export, folder)
-    shown = set(shown_without_status())
+    shown = shown_without_status()
     found = verdicts(report)
-    assert found["FEAT-DEV-01"] == "pass"
+    assert found["FEAT-DEV-01"] == found["USED-DEV-01"] == found["BLK-DEV-59"] == "pass"
     for clause, verdict in found.items():
         if clause not in shown:
-            assert verdict not in ("pass", "warning", "option-used"), clause
-    for clause in BINDING["observable_needs"]["STATUS"]:
+            assert verdict not in ("pass", "fail", "warning", "option-used"), clause
+    for clause in matched(BINDING["observable_needs"]["STATUS"]):
         assert found[clause] in ("not-observable", "not-judged")
     assert found["WIRE-DEV-01"] == "not-observable"
     assert found["HDR-DEV-06"] == "not-observable"
-
-
-def test_again_and_again(export, folder):
-    for _ in range(3):
-        _, report = run_with_report(export, folder)
-        assert report["findings"] == []
-    assert export.process.poll() is None, export.messages()
 
 
 @pytest.mark.parametrize("export", [{"writable": False}], indirect=True)
 def test_read_only_export(export, folder):
     before = export.digest()
     _, report = run_with_report(export, folder)
-    assert report["findings"] == []
+    check_findings(report, RECONNECTED)
+    assert verdicts(report)["BLK-DEV-21"] == "pass"
     assert export.digest() == before
 
 
@@ -206,7 +301,6 @@ def test_bad_models_are_told(folder, change, words):
 
 
 def test_observable_clauses_exist():
-    listing = subprocess.run([PLUMBLINE, "clauses", "--role", "device", "--format", "json"],
-                             capture_output=True, text=True, check=True)
-    known = {clause["id"] for clause in json.loads(listing.stdout) if clause["role"] == "device"}
-    assert set(BINDING["observable"]) <= known
+    known = known_ids()
+    for pattern in BINDING["observable"]:
+        assert any(fnmatch.fnmatchcase(c, pattern) for c in known), pattern

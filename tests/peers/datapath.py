@@ -201,13 +201,22 @@ class Path:
         self.tell(ring, since)
 
     def tell(self, ring, since):
-        if ring.wanted(since):
+        """The driver's wishes are looked at, at once or some time after the buffers were used."""
+        if self.o["decides_late"]:
+            self.later(ring, self.o["decides_late"], lambda: self.decide(ring, since))
+        else:
+            self.decide(ring, since)
+
+    def decide(self, ring, since):
+        if self.serves() and ring.wanted(since):
             self.announce(ring)
             if self.o["spurious"] == "twice" and not ring.suppressed() and not ring.event_idx:
                 self.used(ring)
 
     def announce(self, ring):
-        if not self.o["moderation"]:
+        if self.o["tells_late"]:
+            self.later(ring, self.o["tells_late"], lambda: self.serves() and self.used(ring))
+        elif not self.o["moderation"]:
             self.used(ring)
         elif not ring.owed:
             ring.owed = True

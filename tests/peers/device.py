@@ -71,14 +71,15 @@ BASE = dict(
     reset_restores_config=False, needs_reset="event",
     # configuration
     generation=0, generation_at_reset="keep", write_bumps="changed", event_data="always",
-    event_at_status_0=False, same_change_is_silent=False, own_changes=0, writes_need_driver=False,
+    event_at_status_0=False, same_change_is_silent=False, own_changes=0, timed_changes=0, event_late=0,
+    writes_need_driver=False,
     emergency=False, selects=False,
     # virtqueues
     vqueue_needs_features_ok=False, any_size=False, zero_size=False, check_memory=False,
     check_alignment=False, ring_reset_keeps=False,
     # virtqueue I/O: when it is looked for, done and told; what a reset makes of it
     io_when="event", io_start="serve", io_delay=0, io_order="fifo", io_publish="batch", io_burst=0,
-    hush="never", moderation=0, spurious="", skips=False, prefetch=False, trusts_data=False,
+    hush="never", moderation=0, decides_late=0, tells_late=0, spurious="", skips=False, prefetch=False, trusts_data=False,
     avail_event_always=False, packed_clears=False, reset_io="drop", vq_reset_io="drop", broken="stop",
     odd_packed_size=True,
     # what device types do
@@ -144,7 +145,7 @@ STYLES = {
     "packed-only": ("FEATURES_OK is refused without RING_PACKED",
         dict(BLK, features=BLK["features"] + (RING_PACKED,), needs_packed=True,
         needs_version_1=True,
-        any_size=True), ()),
+        any_size=True), ("CORE-FEAT-DEV-02",)),
     "packed-too": ("RING_PACKED is offered", dict(BLK, features=BLK["features"] + (RING_PACKED,)),
         ()),
     "event-idx": ("EVENT_IDX is offered", dict(BLK, features=BLK["features"] + (EVENT_IDX,)), ()),
@@ -436,6 +437,17 @@ class Device:
             self.report_change(offset, data)
 
     def report_change(self, offset, data):
+        if self.o["event_late"]:
+            self.bus.after(self.o["event_late"] / 1000, lambda: self.report_late(offset, len(data)))
+        else:
+            self.report_now(offset, data)
+
+    def report_late(self, offset, length):
+        """What stands there by now, unless a reset came in between."""
+        if self.status and not self.resetting:
+            self.report_now(offset, self.config[offset:offset + length])
+
+    def report_now(self, offset, data):
         if self.o["event_data"] == "generic":
             self.event_config(0, 0)
         elif self.o["event_data"] == "never" or 24 + len(data) > self.bus.max_msg_size:
@@ -659,6 +671,8 @@ class Bus:
         self.counted = 0
 
     def start(self):
+        if self.o["timed_changes"]:
+            self.change_again()
         if self.o["announces"]:
             for number in sorted(self.devices):
                 self.bus_message(BUS_EVENT_DEVICE, struct.pack("<HH", number, 1))
@@ -682,6 +696,13 @@ class Bus:
         for device in list(self.devices.values()):
             if device.o["io_when"] == "poll" and device.has_io() and device.status & DRIVER_OK:
                 device.io().poll()
+
+    def change_again(self):
+        """Devices change their configuration by the clock, whatever is asked of them."""
+        for device in self.devices.values():
+            if device.config and device.status and not device.resetting:
+                device.own_change(0, bytes([device.config[0] + 1 & 255]))
+        self.after(self.o["timed_changes"] / 1000, self.change_again)
 
     def in_memory(self, address):
         return self.mem_base <= address < self.mem_base + self.mem_size

@@ -19,7 +19,7 @@
 /* --- a sample report: everything that a report can hold, twice over --- */
 
 struct sample {
-    struct pl_clause_result clauses[9];
+    struct pl_clause_result clauses[12];
     struct pl_scenario_result scenarios[6];
     struct pl_finding findings[6];
     struct pl_trace_entry trace[32];
@@ -84,7 +84,7 @@ static void record_all(struct sample *s)
 static void fill_clauses(struct sample *s)
 {
     static const char *const levels[] = {"MUST", "SHOULD", "MAY"};
-    static char ids[9][16];
+    static char ids[12][16];
     for (size_t i = 0; i < 9; i++) {
         snprintf(ids[i], sizeof ids[i], "TST-DEV-%02zu", i + 1);
         s->clauses[i] = (struct pl_clause_result){
@@ -98,6 +98,16 @@ static void fill_clauses(struct sample *s)
             .count = i * 3,
             .reason = i == PL_CLAUSE_NOT_OBSERVABLE ? NASTY : NULL,
         };
+    }
+    for (size_t i = 9; i < 12; i++) { /* of the IUT's type, and of two that it does not have */
+        static const char *const types[] = {"block", "net", "entropy"};
+        snprintf(ids[i], sizeof ids[i], "TYP-DEV-%02zu", i - 8);
+        s->clauses[i] = s->clauses[i == 9 ? PL_CLAUSE_PASS : PL_CLAUSE_NOT_EXERCISED];
+        s->clauses[i].id = ids[i];
+        s->clauses[i].level = "MUST";
+        s->clauses[i].spec = "virtio-1.4";
+        s->clauses[i].type = types[i - 9];
+        s->clauses[i].other_type = i > 9;
     }
 }
 
@@ -160,7 +170,7 @@ static struct sample *sample_new(const char *spec)
         .iut = "exec:./acme " NASTY,
         .seconds = 1.25,
         .clauses = s->clauses,
-        .n_clauses = 9,
+        .n_clauses = 12,
         .scenarios = s->scenarios,
         .n_scenarios = 6,
         .findings = s->findings,
@@ -254,7 +264,8 @@ START_TEST(text_tells_everything)
         "WARNING TST-DEV-05",
         "killed by signal 11",
         "  >> #",
-        "\nDOES NOT CONFORM: clauses 1 passed, 1 failed, 1 warned, 1 not exercised",
+        "\nDOES NOT CONFORM: clauses 2 passed, 1 failed, 1 warned, 1 not exercised, "
+        "2 of other device types; ",
         "of 6;",
         " in 1.2 s\n",
         "(6 times; this is the first)",
@@ -262,6 +273,55 @@ START_TEST(text_tells_everything)
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         ck_assert_msg(strstr(text, parts[i]) != NULL, "'%s' is missing in:\n%s", parts[i], text);
     ck_assert_ptr_null(strchr(text, '\x1b'));
+    free(text);
+    free(s);
+}
+END_TEST
+
+/* The lines of a text up to the first empty one behind its heading. */
+static char *table_of(const char *text)
+{
+    const char *from = strstr(text, "clauses of"), *to = from ? strstr(from, "\n\n") : NULL;
+    must(to != NULL, "finding the table");
+    return strndup(from, (size_t)(to - from));
+}
+
+START_TEST(text_has_a_block_for_each_catalogue_and_type)
+{
+    struct sample *s = sample_new("virtio-msg-r1");
+    char *text = written(&s->report, plain_text), *table = table_of(text);
+    for (size_t i = 0; i < 9; i++)
+        s->clauses[i].spec = s->report.spec->name; /* the same, spelled out */
+    char *again = written(&s->report, plain_text), *spelled = table_of(again);
+    ck_assert_str_eq(
+        table,
+        "clauses of        level   pass  fail  warning  option-used  option-not-used  declared  "
+        "not-exercised  not-observable  not-judged\n"
+        "virtio-msg-r1     MUST       -     1        -            -                -         1  "
+        "            -               -           1\n"
+        "                  SHOULD     -     -        1            1                -         -  "
+        "            1               -           -\n"
+        "                  MAY        1     -        -            -                1         -  "
+        "            -               1           -\n"
+        "virtio-1.4 block  MUST       1     -        -            -                -         -  "
+        "            -               -           -\n"
+        "2 clauses of other device types do not bind this implementation: net, entropy");
+    ck_assert_str_eq(table, spelled);
+    free(text);
+    free(again);
+    free(table);
+    free(spelled);
+    free(s);
+}
+END_TEST
+
+START_TEST(text_without_other_types_is_silent_of_them)
+{
+    struct sample *s = sample_new("virtio-msg-r1");
+    s->report.n_clauses = 10;
+    char *text = written(&s->report, plain_text);
+    ck_assert_ptr_null(strstr(text, "other device types"));
+    ck_assert_ptr_nonnull(strstr(text, "1 not exercised; "));
     free(text);
     free(s);
 }
@@ -321,6 +381,8 @@ START_TEST(text_verbose_lists_clauses_and_scenarios)
         ck_assert_ptr_nonnull(strstr(text, s->clauses[i].id));
     for (size_t i = 0; i < 5; i++)
         ck_assert_ptr_nonnull(strstr(text, s->scenarios[i].name));
+    ck_assert_ptr_nonnull(strstr(text, "\nother-type      TYP-DEV-02 "));
+    ck_assert_ptr_nonnull(strstr(text, "\npass            TYP-DEV-01 "));
     ck_assert_ptr_nonnull(strstr(text, "\033[1;31mDOES NOT CONFORM\033[0m"));
     free(text);
     free(s);
@@ -368,7 +430,13 @@ START_TEST(json_has_the_keys_of_the_schema)
     ck_assert_str_eq(string_at(root, "schema"), "plumbline-report/1");
     ck_assert_str_eq(string_at(root, "spec"), "virtio-msg-r1");
     ck_assert_int_eq(json_integer_value(json_object_get(root, "seed")), 42);
-    ck_assert_uint_eq(json_array_size(json_object_get(root, "clauses")), 9);
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "clauses")), 12);
+    json_t *typed = json_array_get(json_object_get(root, "clauses"), 10);
+    ck_assert_str_eq(string_at(typed, "spec"), "virtio-1.4");
+    ck_assert_str_eq(string_at(typed, "type"), "net");
+    ck_assert_str_eq(string_at(typed, "verdict"), "not-exercised");
+    ck_assert_ptr_null(
+        json_object_get(json_array_get(json_object_get(root, "clauses"), 0), "type"));
     json_t *finding = json_array_get(json_object_get(root, "findings"), 0);
     ck_assert_str_eq(string_at(finding, "kind"), "clause");
     ck_assert_str_eq(string_at(finding, "clause"), "TST-DEV-04");
@@ -807,6 +875,8 @@ int main(int argc, char **argv)
     tcase_add_test(group, names_are_those_of_the_schema);
     tcase_add_test(group, clean_text_spells_out_what_is_not_text);
     tcase_add_test(group, text_tells_everything);
+    tcase_add_test(group, text_has_a_block_for_each_catalogue_and_type);
+    tcase_add_test(group, text_without_other_types_is_silent_of_them);
     tcase_add_test(group, text_shows_a_clause_once_and_names_the_other_scenarios);
     tcase_add_test(group, text_verbose_lists_clauses_and_scenarios);
     tcase_add_test(group, text_of_a_conforming_run);
