@@ -46,7 +46,8 @@ static void note_event(struct pl_vq *vq, const struct pl_msg *m)
 {
     struct pl_vq_ring *ring = NULL;
     for (size_t i = 0; i < vq->n_rings; i++)
-        if (vq->ring[i]->dev_num == m->dev_num && vq->ring[i]->queue == m->f[PL_F_vq_index])
+        if (vq->ring[i]->dev_num == m->dev_num && vq->ring[i]->queue == m->f[PL_F_vq_index] &&
+            !vq->ring[i]->retired)
             ring = vq->ring[i];
     if (!ring)
         return;
@@ -191,6 +192,8 @@ void pl_vq_end(struct pl_vq *vq)
 /* What the driver means: a ring's own part, or any other memory. */
 static void amend(struct pl_vq *vq, uint64_t addr, const uint8_t *bytes, size_t n)
 {
+    for (size_t i = 0; i < vq->n_rings; i++)
+        vq->ring[i]->n_seen = 0; /* it may be one of the used elements */
     for (size_t i = 0; i < vq->n_rings; i++)
         if (vq->ring[i]->ring && pl_driver_ring_amend(vq->ring[i]->ring, addr, bytes, n))
             return;

@@ -350,7 +350,7 @@ static void tell_sound(struct pl_vq *vq, struct pl_vq_ring *ring, bool memory, b
 
 bool pl_vq_check(struct pl_vq *vq, struct pl_vq_ring *ring)
 {
-    if (vq->wild || !ring->told)
+    if (vq->wild || (!ring->told && !ring->retired))
         return false;
     if (ring->stopped)
         return check_stopped(vq, ring);

@@ -64,6 +64,7 @@ struct pl_vq_ring {
     struct pl_block block;
     size_t at, len; /* of the ring itself, within the block */
     enum pl_ring_stop stopped;
+    uint64_t retired;        /* another ring has its place: the how manieth such one; else 0 */
     bool told;               /* the oracle follows it: "begin" was told, "end" not yet */
     struct pl_chain **by_id; /* [size]: what the IUT holds, or was written */
     struct pl_chain *added, **added_end; /* written and not available yet, in order */
@@ -88,6 +89,7 @@ struct pl_vq {
     struct pl_vq_memory memory;
     struct pl_vq_ring **ring;
     size_t n_rings;
+    uint64_t n_retired;
     struct pl_vq_ring *current;
     uint64_t random;
     unsigned misses;

@@ -8,7 +8,8 @@
 struct pl_vq_ring *pl_vq_ring_of(const struct pl_vq *vq, uint32_t queue)
 {
     for (size_t i = 0; i < vq->n_rings; i++)
-        if (vq->ring[i]->queue == queue && vq->ring[i]->dev_num == vq->s->dev_num)
+        if (vq->ring[i]->queue == queue && vq->ring[i]->dev_num == vq->s->dev_num &&
+            !vq->ring[i]->retired)
             return vq->ring[i];
     return NULL;
 }
@@ -54,6 +55,7 @@ void pl_vq_ring_free(struct pl_vq *vq, struct pl_vq_ring *ring)
     free(ring->by_id);
     free(ring->was_used);
     free(ring->seen);
+    free(ring->used_at);
     free(ring);
 }
 
@@ -74,7 +76,9 @@ static int make_ring(struct pl_vq *vq, struct pl_vq_ring *ring)
     ring->by_id = calloc(setup->size, sizeof(struct pl_chain *));
     ring->was_used = calloc(setup->size, sizeof(*ring->was_used));
     ring->seen = calloc(setup->size, sizeof(*ring->seen));
-    if (!ring->by_id || !ring->was_used || !ring->seen)
+    ring->used_at = calloc(setup->size, sizeof(*ring->used_at));
+    ring->wrap = true;
+    if (!ring->by_id || !ring->was_used || !ring->seen || !ring->used_at)
         return -ENOMEM;
     ring->ring = pl_driver_ring_new(&vq->memory.ring, setup, &err);
     return ring->ring ? 0 : err;
@@ -99,16 +103,43 @@ static void remove_ring(struct pl_vq *vq, struct pl_vq_ring *ring)
     vq->ring[i] = vq->ring[--vq->n_rings];
 }
 
+/*
+ * Another ring takes its place. A stopped one stays for a while, since what the IUT writes there
+ * now comes too late; the oldest of those makes room.
+ */
+static void replace_ring(struct pl_vq *vq, struct pl_vq_ring *old)
+{
+    enum { RETIRED_MAX = 4, RETIRED_BYTES = 64 << 10 };
+    struct pl_vq_ring *oldest = NULL;
+    unsigned n = 0;
+    pl_vq_check(vq, old);
+    if (!old->stopped || vq->wild || old->block.len > RETIRED_BYTES) {
+        remove_ring(vq, old);
+        return;
+    }
+    for (size_t i = 0; i < vq->n_rings; i++) {
+        if (!vq->ring[i]->retired)
+            continue;
+        n++;
+        if (!oldest || vq->ring[i]->retired < oldest->retired)
+            oldest = vq->ring[i];
+    }
+    old->retired = ++vq->n_retired;
+    pl_vq_drop(vq, old);
+    if (n < RETIRED_MAX)
+        return;
+    pl_vq_check(vq, oldest);
+    remove_ring(vq, oldest);
+}
+
 int pl_vq_lay(struct pl_vq *vq, uint32_t queue, uint32_t size, const struct pl_vq_features *f)
 {
     struct pl_vq_ring *old = pl_vq_ring_of(vq, queue);
     bool odd = !f->packed && (size & (size - 1));
     if (!size || size > PL_C_QUEUE_SIZE_MAX || odd)
         return -EINVAL;
-    if (old) {
-        pl_vq_check(vq, old);
-        remove_ring(vq, old);
-    }
+    if (old)
+        replace_ring(vq, old);
     struct pl_vq_ring *ring = calloc(1, sizeof(*ring));
     if (!ring)
         return -ENOMEM;

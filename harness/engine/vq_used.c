@@ -44,8 +44,8 @@ void pl_vq_note_used(struct pl_vq *vq, struct pl_vq_ring *ring, const struct pl_
 }
 
 /*
- * Of a split ring the elements ahead are the IUT's to write, as many as it holds chains; of a packed
- * ring those of which the driver has made new descriptors are forgotten.
+ * Of a split ring the elements ahead are the IUT's to write, as many as it holds chains; of a
+ * packed ring those of which the driver has made new descriptors are forgotten.
  */
 bool pl_vq_check_settled(struct pl_vq *vq, struct pl_vq_ring *ring)
 {
@@ -70,20 +70,29 @@ bool pl_vq_check_settled(struct pl_vq *vq, struct pl_vq_ring *ring)
 
 const char pl_vq_elsewhere[] = "a chain is used at a place that is not the next one";
 
-/* The lap of a place behind the next one is over: what stands there is used only if that was seen. */
-bool pl_vq_used_elsewhere(const struct pl_vq *vq, const struct pl_vq_ring *ring)
+/* Does the place hold a used descriptor of this lap? If so, of which id. */
+static bool used_now(const struct pl_vq *vq, const struct pl_vq_ring *ring, uint32_t place,
+                     uint16_t *id)
 {
     const unsigned both = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
     size_t at = (size_t)(ring->setup.desc_addr - vq->memory.ring.base);
-    for (uint32_t i = 0; ring->setup.packed && i < ring->setup.size; i++) {
-        struct vring_packed_desc desc;
-        memcpy(&desc, vq->memory.ring.mem + at + i * sizeof(desc), sizeof(desc));
-        uint16_t id = le16toh(desc.id);
-        if (i == ring->place || (i < ring->place && ring->used_at[i]) || id >= ring->setup.size)
+    struct vring_packed_desc desc;
+    memcpy(&desc, vq->memory.ring.mem + at + place * sizeof(desc), sizeof(desc));
+    *id = le16toh(desc.id);
+    return (le16toh(desc.flags) & both) == (ring->wrap ? both : 0);
+}
+
+/* Behind the next place the lap is over: what stands there is used only if that was seen. */
+bool pl_vq_used_elsewhere(const struct pl_vq *vq, const struct pl_vq_ring *ring)
+{
+    uint16_t id;
+    if (!ring->setup.packed || used_now(vq, ring, ring->place, &id))
+        return false;
+    for (uint32_t i = 0; i < ring->setup.size; i++) {
+        if ((i < ring->place && ring->used_at[i]) || !used_now(vq, ring, i, &id))
             continue;
-        const struct pl_chain *chain = ring->by_id[id];
-        if ((le16toh(desc.flags) & both) == (ring->wrap ? both : 0) && chain &&
-            chain->state == PL_CHAIN_HELD)
+        const struct pl_chain *chain = id < ring->setup.size ? ring->by_id[id] : NULL;
+        if (chain && chain->state == PL_CHAIN_HELD)
             return true;
     }
     return false;

@@ -125,6 +125,8 @@ static int tell_missing(struct pl_vq *vq, struct pl_vq_ring *ring, const struct 
     if (vq->blind)
         return 0;
     vq->misses++;
+    if (pl_vq_used_elsewhere(vq, ring))
+        pl_vq_observe(vq, ring, PL_SEEN_INDEX, pl_vq_elsewhere);
     pl_session_tell(vq->s, "ring %u %u missing %u", ring->dev_num, ring->queue, chain->id);
     return 0;
 }
@@ -228,6 +230,6 @@ int pl_vq_notify(struct pl_vq *vq, uint32_t queue, enum pl_ring_notify when, uin
     pl_vq_look(vq, ring, true);
     if (ring->told)
         pl_session_tell(vq->s, "ring %u %u suppressed %d", ring->dev_num, queue,
-                        when == PL_RING_NOTIFY_NEVER);
+                        when != PL_RING_NOTIFY_ALWAYS);
     return 0;
 }

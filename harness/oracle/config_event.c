@@ -102,13 +102,13 @@ static void blame_spurious(struct pl_oracle *o, struct pl_track *t)
 }
 
 /* What of the change is still to be reported once this event is counted? */
-static bool change_covered(struct pl_track *t, const struct pl_msg *ev)
+static bool change_covered(struct pl_track *t, const struct pl_msg *ev, bool late)
 {
     uint64_t first = ev->f[PL_F_offset], end = first + ev->f[PL_F_length];
     bool left = false;
     for (uint32_t i = 0; i < t->change_len; i++) {
         uint64_t at = (uint64_t)t->change_offset + i;
-        bool same = at - first >= ev->data_len || ev->data[at - first] == t->change_bytes[i];
+        bool same = late || at - first >= ev->data_len || ev->data[at - first] == t->change_bytes[i];
         if (end == first || (at >= first && at < end && same))
             t->change_left[i] = 0;
         left |= t->change_left[i];
@@ -116,20 +116,21 @@ static bool change_covered(struct pl_track *t, const struct pl_msg *ev)
     return !left;
 }
 
-/* A change that control asked for is being reported. */
-static void report_change(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *ev)
+/* A change that control asked for is being reported; or, where `late`, perhaps an older one. */
+static void report_change(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *ev,
+                          bool late)
 {
     uint32_t gen = (uint32_t)ev->f[PL_F_generation];
-    if (change_covered(t, ev)) {
+    if (change_covered(t, ev, late)) {
         pl_held(o, PL_P_config_reported);
         t->change_pending = false;
     }
-    if (t->change_real && t->change_before_known) {
+    if (t->change_real && t->change_before_known && !late) {
         t->event_stale = gen == t->gen_before;
         if (!t->event_stale)
             pl_held(o, PL_P_gen_event);
     }
-    if (o->strict && t->change_large && !ev->data_len) {
+    if (o->strict && t->change_large && !ev->data_len && !late) {
         if (pl_config_covers(ev->f[PL_F_offset], ev->f[PL_F_length], t))
             pl_held(o, PL_P_event_range);
         else
@@ -161,6 +162,8 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     uint32_t status = (uint32_t)ev->f[PL_F_device_status];
     bool reported = false; /* a change that control asked for */
     bool overtaken = t->moved_unreported;
+    bool late = t->late > 1 || (t->late && !t->change_pending) || t->trails; /* of an older one? */
+    t->late -= t->late > 0;
     if (status & PL_C_STATUS_DEVICE_NEEDS_RESET) {
         if (pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER_OK))
             pl_held(o, PL_P_needs_reset_notified);
@@ -191,16 +194,18 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         t->change_unread = false; /* the device has gone on by itself */
     reported = t->change_pending;
     if (t->change_pending) {
-        report_change(o, t, ev);
+        report_change(o, t, ev, late);
     } else if ((t->moved_unreported && (!new_gen || gen == t->gen_old)) ||
                (t->reset_bit_unreported && (status & PL_C_STATUS_DEVICE_NEEDS_RESET))) {
+        t->trails |= t->moved_unreported && t->moved_alone;
         t->moved_unreported = t->reset_bit_unreported = false; /* overtaken by a response */
         t->n_history = 0;
         return;
     } else if (!new_gen && !new_status && !reports_own_write(o, t, ev) && !bytes_differ(t, ev)) {
-        blame_spurious(o, t);
+        if (!late)
+            blame_spurious(o, t);
         return;
-    } else if (t->gen_known && !new_gen && new_status && !t->wrote) {
+    } else if (t->gen_known && !new_gen && new_status && !t->wrote && !late) {
         judge_status_event(o, t, ev);
     }
     for (unsigned i = 0; i < t->status.n; i++)

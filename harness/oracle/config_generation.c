@@ -53,6 +53,8 @@ void pl_gen_event_read(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
         pl_held(o, PL_P_gen_event);
         return;
     }
+    if (t->trails || t->late) /* it has changed once more, and an event of that is on its way */
+        return;
     bool moved = t->event_wrong && gen != t->event_wrong_gen;
     t->event_wrong_gen = gen;
     if (++t->event_wrong < EVENT_SURE || !moved)
@@ -94,6 +96,7 @@ void pl_gen_after_write(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
 void pl_gen_note(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
 {
     if (t->gen_known && gen != t->gen) {
+        t->moved_alone = false;
         t->moved_unreported = true; /* an event that tells of it may still come */
         t->gen_old = t->gen;
     }

@@ -126,6 +126,7 @@ void pl_track_reset(struct pl_track *t)
     for (unsigned i = 0; i < t->n_queues; i++)
         pl_queue_reset(&t->queues[i], true);
     pl_config_forget(t);
+    t->late = t->racing ? t->late : 0;
 }
 
 void pl_track_forget(struct pl_track *t)
@@ -172,9 +173,9 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
     }
     t->change_large =
         event && (size_t)o->spec->header.size + event->request->size + size > o->max_msg_size;
-    /* Behind changes that race an event may be of any of them, and of the last one as well. */
-    t->change_pending = t->change_real && !t->racing && pl_status_never(&t->status, 0) &&
-                        !t->resetting && t->status.n && t->status.v[0] != 0;
+    t->change_pending = t->change_real && pl_status_never(&t->status, 0) && !t->resetting &&
+                        t->status.n && t->status.v[0] != 0;
+    t->late++;
     t->change_unread = true;
     t->change_before_known = t->gen_known;
     t->gen_before = t->gen;
@@ -200,13 +201,16 @@ void pl_oracle_racing(struct pl_oracle *o, uint16_t dev_num)
         return;
     pl_config_forget(t);
     t->racing = true;
+    t->late++;
 }
 
 void pl_oracle_retract(struct pl_oracle *o, uint16_t dev_num)
 {
     struct pl_track *t = pl_track_get(o, dev_num);
-    if (t)
-        t->change_pending = t->change_unread = t->needs_reset_asked = t->reset_untold = false;
+    if (!t)
+        return;
+    t->change_pending = t->change_unread = t->needs_reset_asked = t->reset_untold = false;
+    t->late -= t->late > 0;
 }
 
 void pl_oracle_expected(struct pl_oracle *o, size_t clause, bool held, const char *text)

@@ -56,7 +56,8 @@ void pl_ring_request(struct pl_queue *q, bool stops)
         q->ring.due = q->ring.announced = false;
 }
 
-/* Is a status write under way that may set DRIVER_OK: that asks for it, or whose outcome is open? */
+/* Is a status write under way that may set DRIVER_OK: that asks for it, or whose outcome is open?
+ */
 static bool may_drive(const struct pl_oracle *o, const struct pl_track *t)
 {
     const uint64_t harmless =

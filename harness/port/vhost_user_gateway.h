@@ -17,7 +17,8 @@ struct pl_gateway {
     struct pl_vu_dev dev;
     char path[256];
     uint32_t default_queues, max_queue_size;
-    bool reset_reconnects; /* a reset ends the connection: back-ends finish what is under way then */
+    bool
+        reset_reconnects; /* a reset ends the connection: back-ends finish what is under way then */
     int memory_fd;
     struct pl_bus_params bus;
 

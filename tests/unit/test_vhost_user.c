@@ -927,6 +927,80 @@ START_TEST(test_base_of_another_ring)
 }
 END_TEST
 
+/* A started ring, and a back-end that ends the connection when the ring is to stop. */
+static void start_fragile(struct fixture *f)
+{
+    f->fake.fault = FAKE_CLOSE;
+    f->fake.at = PL_VU_GET_VRING_BASE;
+    ck_assert_int_eq(start(f, 0), 0);
+    negotiate(f);
+    ck_assert_int_eq(set_vqueue(f, 0, PL_C_SVQ_ENABLE, 16, f->port->mem_base), 1);
+    ck_assert_uint_eq(set_status(f, ALL_STATUS), ALL_STATUS);
+}
+
+/* After contents that no driver may write a closed connection means DEVICE_NEEDS_RESET. */
+START_TEST(test_closed_after_illegal_contents)
+{
+    struct fixture *f = set_up();
+    struct pl_msg m = {.kind = PL_SET_DEVICE_STATUS};
+
+    f->fake.protocol &= ~(_i ? PL_VU_PF_STATUS : 0);
+    start_fragile(f);
+    f->port->outlawed = true;
+    ck_assert_int_ge(send_msg(f, &m), 0);
+    int size = f->port->ops->receive(f->port, f->buf, sizeof(f->buf), 0);
+    ck_assert_int_gt(size, 0);
+    pl_decode(f->port->spec, f->buf, (size_t)size, &m);
+    ck_assert_int_eq(m.kind, PL_EVENT_CONFIG);
+    ck_assert_uint_eq(m.f[PL_F_device_status], ALL_STATUS | PL_C_STATUS_DEVICE_NEEDS_RESET);
+    size = f->port->ops->receive(f->port, f->buf, sizeof(f->buf), 0);
+    ck_assert_int_gt(size, 0);
+    pl_decode(f->port->spec, f->buf, (size_t)size, &m);
+    ck_assert_int_eq(m.kind, PL_SET_DEVICE_STATUS);
+    ck_assert_uint_eq(m.f[PL_F_status], 0);
+    ck_assert_uint_eq(f->port->reconnected, 1);
+    ck_assert_uint_eq(f->fake.connections, 2);
+    ck_assert(f->port->outlawed);
+    negotiate(f);
+    ck_assert_int_eq(set_vqueue(f, 0, PL_C_SVQ_ENABLE, 16, f->port->mem_base), 1);
+    ck_assert_uint_eq(set_status(f, ALL_STATUS), ALL_STATUS);
+    ck_assert(!f->port->outlawed);
+    m = (struct pl_msg){.kind = PL_SET_DEVICE_STATUS};
+    ck_assert_int_eq(ask(f, &m), -EPIPE); /* and from then on it counts */
+    tear_down(f);
+}
+END_TEST
+
+START_TEST(test_closed_without_cause)
+{
+    struct fixture *f = set_up();
+    struct pl_msg m = {.kind = PL_SET_DEVICE_STATUS};
+
+    start_fragile(f);
+    ck_assert_int_eq(ask(f, &m), -EPIPE);
+    ck_assert_uint_eq(f->fake.connections, 1);
+    tear_down(f);
+}
+END_TEST
+
+/* reset=reconnect: the ring is not stopped, the connection ends. */
+START_TEST(test_reset_by_reconnecting)
+{
+    struct fixture *f = set_up();
+
+    f->options = ",reset=reconnect";
+    start_fragile(f);
+    ck_assert_uint_eq(set_status(f, 0), 0);
+    ck_assert_uint_eq(f->fake.connections, 2);
+    ck_assert_uint_eq(count(f, PL_VU_GET_VRING_BASE), 0);
+    ck_assert_uint_eq(get_vqueue(f, 0).f[PL_F_cur_size], 0);
+    negotiate(f);
+    ck_assert_uint_eq(set_status(f, 0), 0);
+    ck_assert_uint_eq(f->port->reconnected, 0);
+    tear_down(f);
+}
+END_TEST
+
 START_TEST(test_refusal_with_bytes)
 {
     struct fixture *f = set_up();
@@ -1089,6 +1163,9 @@ static TCase *bad_case(void)
     tcase_add_test(tc, test_proof_of_odd_devices);
     tcase_add_test(tc, test_packed_ring);
     tcase_add_test(tc, test_base_of_another_ring);
+    tcase_add_loop_test(tc, test_closed_after_illegal_contents, 0, 2);
+    tcase_add_test(tc, test_closed_without_cause);
+    tcase_add_test(tc, test_reset_by_reconnecting);
     tcase_add_test(tc, test_refusal_with_bytes);
     tcase_add_test(tc, test_path_too_long);
     tcase_add_test(tc, test_full_listener);
