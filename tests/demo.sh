@@ -47,7 +47,7 @@ heading "2 of 3: a device that nobody here wrote, qemu-storage-daemon's vhost-us
 image=$folder/image socket=$folder/vhost.sock
 head -c 1048576 /dev/zero >"$image"
 qemu-storage-daemon --blockdev driver=file,node-name=disk,filename="$image" --export \
-    type=vhost-user-blk,id=export,node-name=disk,addr.type=unix,addr.path="$socket",writable=on &
+    type=vhost-user-blk,id=export,node-name=disk,addr.type=unix,addr.path="$socket",writable=on 2>"$folder/daemon.log" &
 daemon=$!
 tries=0
 until [ -S "$socket" ]; do

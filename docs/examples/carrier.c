@@ -76,7 +76,9 @@ static int open_socket(const char *address, bool listens)
         getaddrinfo(host, port, &hints, &found))
         return -1;
     int fd = socket(found->ai_family, SOCK_STREAM, 0);
-    return meet(fd, found->ai_addr, found->ai_addrlen, listens);
+    fd = meet(fd, found->ai_addr, found->ai_addrlen, listens);
+    freeaddrinfo(found);
+    return fd;
 }
 
 /* --- shared memory: spsc:NAME[,wakeup=fd:N], as the harness says it in PLUMBLINE_SPSC --- */

@@ -57,7 +57,7 @@ static void tell_write(struct pl_vq *vq, const struct pl_vq_ring *ring,
 {
     char text[160];
     size_t table = chain->table ? offset_of(vq, chain->table) : 0;
-    bool in_table = table && where >= table && where - table < 16 * chain->n;
+    bool in_table = table && where >= table && where - table < pl_ring_table_bytes(chain->n);
     enum pl_seen seen = in_table                   ? PL_SEEN_DESC
                         : within(vq, chain, where) ? PL_SEEN_READABLE
                                                    : PL_SEEN_BEYOND;

@@ -68,7 +68,7 @@ static int make_ring(struct pl_vq *vq, struct pl_vq_ring *ring)
                    &ring->block);
     if (err)
         return err;
-    ring->at = ring->block.at + PL_UNIT + 16 * (pl_vq_draw(&vq->random) % 4);
+    ring->at = ring->block.at + PL_UNIT + PL_C_DESC_ALIGN * (pl_vq_draw(&vq->random) % 4);
     ring->len = pl_ring_bytes(setup->packed, setup->size).whole;
     err = pl_ring_place(setup, vq->memory.ring.base + ring->at);
     if (err)
@@ -204,7 +204,7 @@ static size_t place_buffers(struct pl_vq *vq, struct pl_chain *chain, const uint
     if (indirect) {
         at = (at + 15) & ~(size_t)15;
         chain->table = at;
-        at += 16 * chain->n + PL_VQ_GUARD;
+        at += pl_ring_table_bytes(chain->n) + PL_VQ_GUARD;
     }
     return at;
 }
@@ -283,7 +283,8 @@ int pl_vq_chain(struct pl_vq *vq, uint32_t queue, const struct pl_vq_buffer *buf
         return id < 0 ? id : -EINVAL;
     }
     if (chain->table)
-        pl_vq_freeze(&vq->memory, (size_t)(chain->table - vq->memory.ring.base), 16 * chain->n);
+        pl_vq_freeze(&vq->memory, (size_t)(chain->table - vq->memory.ring.base),
+                     pl_ring_table_bytes(chain->n));
     if (ring->setup.packed)
         ring->n_seen = 0; /* new descriptors stand where used ones stood */
     chain->id = (uint16_t)id;

@@ -109,7 +109,7 @@ void pl_config_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg
         resp->data_len != resp->f[PL_F_length] || resp->f[PL_F_offset] != req->f[PL_F_offset])
         return;
     uint32_t gen = (uint32_t)resp->f[PL_F_generation];
-    bool alone = t->gen_known && gen != t->gen && !t->after_write && !t->wrote;
+    bool alone = t->gen_kept && gen != t->gen && !t->after_write && !t->wrote;
     pl_gen_history(o, t, gen, PL_GET_CONFIG);
     pl_gen_after_write(o, t, gen);
     pl_gen_event_stale(o, t, gen);
@@ -118,7 +118,8 @@ void pl_config_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg
     pl_config_check_frozen(t, resp);
     pl_config_first(o, t, resp);
     pl_gen_note(o, t, gen);
-    t->moved_alone |= alone;
+    t->restless |= alone;
+    t->late += alone;
     judge_bytes(o, t, resp);
     pl_config_learn(t, resp->f[PL_F_offset], resp->data, resp->data_len, READ);
     t->noop_since = false;
@@ -212,6 +213,7 @@ void pl_config_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
         bool pending = t->change_pending;
         pl_config_forget(t);
         t->change_pending = pending;
+        t->gen_kept = false;
         return;
     }
 

@@ -108,7 +108,8 @@ static bool change_covered(struct pl_track *t, const struct pl_msg *ev, bool lat
     bool left = false;
     for (uint32_t i = 0; i < t->change_len; i++) {
         uint64_t at = (uint64_t)t->change_offset + i;
-        bool same = late || at - first >= ev->data_len || ev->data[at - first] == t->change_bytes[i];
+        bool same =
+            late || at - first >= ev->data_len || ev->data[at - first] == t->change_bytes[i];
         if (end == first || (at >= first && at < end && same))
             t->change_left[i] = 0;
         left |= t->change_left[i];
@@ -197,11 +198,12 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         report_change(o, t, ev, late);
     } else if ((t->moved_unreported && (!new_gen || gen == t->gen_old)) ||
                (t->reset_bit_unreported && (status & PL_C_STATUS_DEVICE_NEEDS_RESET))) {
-        t->trails |= t->moved_unreported && t->moved_alone;
+        t->trails |= late && t->restless;
         t->moved_unreported = t->reset_bit_unreported = false; /* overtaken by a response */
         t->n_history = 0;
         return;
     } else if (!new_gen && !new_status && !reports_own_write(o, t, ev) && !bytes_differ(t, ev)) {
+        t->trails |= late && t->restless;
         if (!late)
             blame_spurious(o, t);
         return;

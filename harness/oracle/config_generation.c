@@ -96,7 +96,6 @@ void pl_gen_after_write(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
 void pl_gen_note(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
 {
     if (t->gen_known && gen != t->gen) {
-        t->moved_alone = false;
         t->moved_unreported = true; /* an event that tells of it may still come */
         t->gen_old = t->gen;
     }
@@ -105,7 +104,7 @@ void pl_gen_note(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
     t->gen_seen = true;
     if (!t->gen_known || t->gen != gen)
         pl_config_forget_bytes(t);
-    t->gen_known = true;
+    t->gen_known = t->gen_kept = true;
     t->gen = gen;
 }
 

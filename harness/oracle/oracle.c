@@ -176,6 +176,7 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
     t->change_pending = t->change_real && pl_status_never(&t->status, 0) && !t->resetting &&
                         t->status.n && t->status.v[0] != 0;
     t->late++;
+    t->gen_kept = false;
     t->change_unread = true;
     t->change_before_known = t->gen_known;
     t->gen_before = t->gen;
@@ -201,6 +202,7 @@ void pl_oracle_racing(struct pl_oracle *o, uint16_t dev_num)
         return;
     pl_config_forget(t);
     t->racing = true;
+    t->gen_kept = false;
     t->late++;
 }
 
@@ -242,7 +244,8 @@ unsigned pl_oracle_events_owed(const struct pl_oracle *o)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < o->n_tracks; i++)
-        n += o->tracks[i]->change_pending + o->tracks[i]->reset_untold;
+        n += o->tracks[i]->change_pending + o->tracks[i]->reset_untold +
+             (o->tracks[i]->suspect && o->tracks[i]->restless);
     return n;
 }
 

@@ -165,9 +165,10 @@ struct pl_track {
     bool noop_since;       /* a SET_CONFIG of length 0 came after the last GET_CONFIG */
     bool moved_unreported; /* a response showed gen, no longer gen_old, ahead of any event */
     uint32_t gen_old;
-    bool moved_alone;          /* ... and nothing that the driver did explains it */
-    bool trails;               /* its events come behind responses that show the change already */
-    unsigned late;             /* changes since the reset that an event may yet report */
+    bool gen_kept; /* since gen was seen nobody asked for a change, though a reset may have come */
+    bool restless; /* the generation has moved with nothing that the driver did */
+    bool trails;   /* ... and events of that come behind responses that show it already */
+    unsigned late; /* changes since the reset that an event may yet report */
     bool reset_bit_unreported; /* the status showed DEVICE_NEEDS_RESET ahead of any event */
     bool gen_seen;             /* gen held some value before */
     bool gen_known;

@@ -322,7 +322,7 @@ void pl_act_io_linger(struct pl_step *c, uint64_t how);
 void pl_act_io_wait(struct pl_step *c, uint64_t ms);
 void pl_act_io_lose(struct pl_step *c);
 void pl_act_io_trim(struct pl_step *c, uint64_t buffers);
-void pl_act_io_reverse(struct pl_step *c);
+void pl_act_io_reverse(struct pl_step *c, uint64_t keep);
 void pl_act_io_use(struct pl_step *c, uint64_t id, uint64_t entries, uint64_t written);
 void pl_act_io_use_bent(struct pl_step *c, uint64_t id, uint64_t entries, uint64_t written,
                         uint64_t flip_wrap, uint64_t hide);

@@ -121,11 +121,12 @@ void pl_act_io_trim(struct pl_step *c, uint64_t buffers)
         *(t->buffer[i].device_writes ? &t->writable : &t->readable) += t->buffer[i].len;
 }
 
-/* A mutant's: the buffers to be written are taken from the last one on. */
-void pl_act_io_reverse(struct pl_step *c)
+/* A mutant's: the buffers to be written are taken from the last one on, but the last `keep`. */
+void pl_act_io_reverse(struct pl_step *c, uint64_t keep)
 {
     struct pl_taken *t = c->peer->work ? c->peer->work->last : NULL;
-    for (unsigned i = t ? t->n_readable : 0, k = t ? t->n : 0; i + 1 < k; i++) {
+    unsigned end = t && keep < t->n ? t->n - (unsigned)keep : 0;
+    for (unsigned i = t ? t->n_readable : 0, k = end; i + 1 < k; i++) {
         struct pl_ring_buffer buffer = t->buffer[i];
         t->buffer[i] = t->buffer[--k];
         t->buffer[k] = buffer;

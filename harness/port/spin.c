@@ -4,14 +4,13 @@
 
 #include "port/private.h"
 
-#define LOOK_NS INT64_C(80000)   /* how long to look: longer than waking a processor takes */
-#define NEAR_NS INT64_C(2000000) /* who waits longer than this was not waiting for an answer */
-#define PAUSES  16               /* looks between two looks at the clock */
+#define LOOK_NS  INT64_C(80000)   /* how long to look: longer than waking a processor takes */
+#define NEAR_NS  INT64_C(2000000) /* who waits longer than this was not waiting for an answer */
+#define CHEAP_NS INT64_C(15000)   /* sleeping that costs no more is not bettered much */
+#define PAUSES   16               /* looks between two looks at the clock */
 
-enum {
-    PROBE = 8,
-    KEEP = 500
-}; /* waits that try the other way, and waits that keep to the better one */
+/* Waits that try the other way, and waits that keep to one. */
+enum { PROBE = 8, KEEP = 250 };
 
 static int64_t clock_ns(void)
 {

@@ -30,6 +30,11 @@ static size_t device_align(bool packed)
     return packed ? (size_t)EVENT_ALIGN : (size_t)VRING_USED_ALIGN_SIZE;
 }
 
+size_t pl_ring_table_bytes(size_t n)
+{
+    return n * sizeof(struct vring_desc);
+}
+
 struct pl_ring_bytes pl_ring_bytes(bool packed, uint16_t size)
 {
     const struct vring_avail *avail = NULL;

@@ -35,6 +35,8 @@ struct pl_ring_bytes {
     size_t desc, driver, device, whole;
 };
 struct pl_ring_bytes pl_ring_bytes(bool packed, uint16_t size);
+/* Bytes of an indirect table of n descriptors, in either format. */
+size_t pl_ring_table_bytes(size_t n);
 /* Lay the parts out from bus address `at` (a multiple of 16) on. 0, or -EINVAL. */
 int pl_ring_place(struct pl_ring_setup *setup, uint64_t at);
 /* 0, or -EINVAL for a size, an alignment or a place that core virtio or the memory rules out. */

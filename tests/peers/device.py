@@ -294,7 +294,7 @@ class Device:
         self.max_virtqueues = o["max_virtqueues"] or len(o["queues"])
         self.reset_delay = o["reset_delay"] / 1000
         self.resetting = False
-        self.requests = 0
+        self.requests = self.lives = 0
         self.output = bytearray()
         self.disk = {}
         self.path = None
@@ -438,13 +438,14 @@ class Device:
 
     def report_change(self, offset, data):
         if self.o["event_late"]:
-            self.bus.after(self.o["event_late"] / 1000, lambda: self.report_late(offset, len(data)))
+            life, late = self.lives, self.o["event_late"] / 1000
+            self.bus.after(late, lambda: self.report_late(life, offset, len(data)))
         else:
             self.report_now(offset, data)
 
-    def report_late(self, offset, length):
+    def report_late(self, life, offset, length):
         """What stands there by now, unless a reset came in between."""
-        if self.status and not self.resetting:
+        if self.lives == life and self.status and not self.resetting:
             self.report_now(offset, self.config[offset:offset + length])
 
     def report_now(self, offset, data):
@@ -490,6 +491,7 @@ class Device:
 
     def finish_reset(self):
         self.resetting = False
+        self.lives += 1
         self.clear()
         if self.path:
             self.path.forget()
