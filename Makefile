@@ -87,7 +87,8 @@ check: deps
 	@PLUMBLINE_E2E=$${PLUMBLINE_E2E:-quick} $(SUBMAKE) e2e
 # Longer than CI has time for: every peer, fault and misbehaviour in every setting.
 check-peers: all
-	@PLUMBLINE_E2E=full PLUMBLINE=$(abspath $(BUILD)/plumbline) $(PYTHON) -m pytest tests/e2e/test_peers.py -q -p no:cacheprovider
+	@PLUMBLINE_E2E=full PLUMBLINE=$(abspath $(BUILD)/plumbline) $(PYTHON) -m pytest tests/e2e/test_peers.py tests/e2e/test_peers_io.py \
+	  -q -p no:cacheprovider
 # The storage daemon through the gateway: seeds by the dozen, everything exhaustively on illegal rings, and the harness
 # and its reference device on memory that somebody else writes all over, under AddressSanitizer.
 check-daemon: BUILD_ARGS = BUILD=$(BUILD)/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \

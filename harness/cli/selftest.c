@@ -88,6 +88,7 @@ const char *const pl_selftest_legal[][PL_SELFTEST_OPTIONS] = {
     {"queue_size=32768"},
     {"features_add=0x20"},
     {"io_partial=1", "type=console"},
+    {"features_add=0x2", "type=console"},
     {"io_discard=0"},
 };
 

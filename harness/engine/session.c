@@ -20,6 +20,8 @@ enum {
     FLOOD_TOTAL = 60000, /* messages beyond the answers, in a whole run */
     FLOOD_MAX = 20000,   /* messages read while waiting for one answer */
     CONTROL_MS = 1000,
+    HANG_TIMES = 10,    /* time limits without a word before the first hang is told */
+    UNSPOILT_TIMES = 5, /* ... for what comes unasked, of an IUT that has missed nothing yet */
     START_MS = 5000,
 };
 
@@ -197,6 +199,7 @@ static void note_answer(struct pl_session *s, const struct pl_msg *m)
 static void hung(struct pl_session *s, const char *text)
 {
     s->stuck = true;
+    s->hangs++;
     report(s, PL_FINDING_HANG, text);
 }
 
@@ -282,12 +285,20 @@ int pl_session_patience(const struct pl_session *s, unsigned misses)
         int ms = misses >= HOPELESS_AFTER ? HOPELESS_MS : IMPATIENT_MS;
         return s->timeouts.fence < ms ? s->timeouts.fence : ms;
     }
-    return misses ? s->timeouts.fence : s->timeouts.response;
+    return misses ? s->timeouts.fence : UNSPOILT_TIMES * s->timeouts.response;
 }
 
+/* For an answer, behind which a fence follows. */
 static int patience(const struct pl_session *s)
 {
-    return pl_session_patience(s, s->misses);
+    int ms = pl_session_patience(s, s->misses);
+    return ms < s->timeouts.response ? ms : s->timeouts.response;
+}
+
+/* Behind a fence that is unanswered: nothing but a hang is left, which is not told lightly. */
+static int hang_patience(const struct pl_session *s)
+{
+    return s->timeouts.response * (s->hangs ? 1 : HANG_TIMES);
 }
 
 static int send_fence(struct pl_session *s);
@@ -313,7 +324,7 @@ int pl_session_wait(struct pl_session *s)
     unsigned got = 0;
     bool fenced = false;
     while (pl_oracle_owed(s->oracle)) {
-        int r = take(s, patience(s));
+        int r = take(s, fenced && !got ? hang_patience(s) : patience(s));
         if (r < 0)
             return r;
         if (r == 0) {
@@ -475,7 +486,7 @@ int pl_session_await_event(struct pl_session *s)
 {
     int err = pl_session_fence(s);
     for (int i = 0; !err && i < FLOOD_MAX && pl_oracle_events_owed(s->oracle); i++) {
-        int r = take(s, patience(s));
+        int r = take(s, pl_session_patience(s, s->misses));
         if (r < 0)
             return r;
         if (r == 0) {

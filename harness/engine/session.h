@@ -59,7 +59,7 @@ struct pl_session {
     bool stuck;        /* hung: to be started anew */
     unsigned misses;   /* requests that were not answered, in this run */
     unsigned silences; /* time limits in a row without any message */
-    unsigned stuck_resets;
+    unsigned stuck_resets, hangs;
     uint16_t dev_num;
     uint16_t next_token;
     unsigned pending; /* sent since the last flush */
@@ -111,7 +111,8 @@ int pl_session_flush(struct pl_session *s);
 int pl_session_fence(struct pl_session *s);
 /* One message, at most timeout_ms from now: 1, 0 where none came, or a negative errno. */
 int pl_session_receive(struct pl_session *s, int timeout_ms);
-/* How long an answer is waited for once `misses` of them did not come, in milliseconds. */
+/* How long what nobody asked for is waited for once `misses` of it did not come, in milliseconds.
+ */
 int pl_session_patience(const struct pl_session *s, unsigned misses);
 /* Poll the status until it is 0, at most timeouts.reset. */
 int pl_session_await_reset(struct pl_session *s);

@@ -369,12 +369,31 @@ bool pl_vq_check(struct pl_vq *vq, struct pl_vq_ring *ring)
     return good && settled;
 }
 
+/* What was written up to here of a ring that was dropped is nobody's fault any more. */
+static void freeze_dropped(struct pl_vq *vq, const struct pl_vq_ring *ring)
+{
+    struct pl_vq_memory *m = &vq->memory;
+    pl_vq_freeze(m, ring->block.at, ring->block.len);
+    for (unsigned i = 0; i < ring->setup.size; i++)
+        if (ring->by_id[i])
+            pl_vq_freeze(m, ring->by_id[i]->block.at, ring->by_id[i]->block.len);
+    for (const struct pl_chain *chain = ring->added; chain; chain = chain->next)
+        pl_vq_freeze(m, chain->block.at, chain->block.len);
+    for (const struct pl_chain *chain = ring->done; chain; chain = chain->next)
+        pl_vq_freeze(m, chain->block.at, chain->block.len);
+}
+
 /* Behind the answer that shows that it stopped, what is used may still have been before it: it is
  * not told. */
 void pl_vq_seal(struct pl_vq *vq, struct pl_vq_ring *ring, enum pl_ring_stop why)
 {
-    if (ring->stopped || !ring->ring)
+    if (ring->stopped)
         return;
+    if (!ring->ring) {
+        freeze_dropped(vq, ring);
+        ring->stopped = why;
+        return;
+    }
     pl_vq_check(vq, ring);
     ring->stopped = why;
     ring->events_looked = ring->events;

@@ -39,7 +39,7 @@ static int wait_until(struct pl_vq *vq, struct pl_vq_ring *ring, int limit_ms,
                                    const void *what),
                       const void *what)
 {
-    uint64_t begun = now_ms(vq);
+    uint64_t begun = now_ms(vq), seen = ring->used;
     int pause = 1;
     bool fenced = ring->when == PL_RING_NOTIFY_ALWAYS;
     for (unsigned i = 0; i < TURNS_MAX; i++) {
@@ -48,6 +48,9 @@ static int wait_until(struct pl_vq *vq, struct pl_vq_ring *ring, int limit_ms,
             return r;
         if (done(vq, ring, what))
             return 1;
+        if (ring->used != seen) /* a slow device works as well */
+            begun = now_ms(vq);
+        seen = ring->used;
         if (!ring->ring || (i && now_ms(vq) - begun >= (uint64_t)limit_ms))
             return 0;
         r = fenced ? pl_session_receive(vq->s, pause) : pl_session_fence(vq->s);

@@ -199,11 +199,13 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     } else if ((t->moved_unreported && (!new_gen || gen == t->gen_old)) ||
                (t->reset_bit_unreported && (status & PL_C_STATUS_DEVICE_NEEDS_RESET))) {
         t->trails |= late && t->restless;
+        t->suspect &= !t->moved_unreported;
         t->moved_unreported = t->reset_bit_unreported = false; /* overtaken by a response */
         t->n_history = 0;
         return;
     } else if (!new_gen && !new_status && !reports_own_write(o, t, ev) && !bytes_differ(t, ev)) {
         t->trails |= late && t->restless;
+        t->suspect &= !late;
         if (!late)
             blame_spurious(o, t);
         return;

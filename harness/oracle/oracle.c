@@ -243,9 +243,11 @@ void pl_oracle_devices(struct pl_oracle *o, const uint16_t *numbers, size_t n)
 unsigned pl_oracle_events_owed(const struct pl_oracle *o)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < o->n_tracks; i++)
-        n += o->tracks[i]->change_pending + o->tracks[i]->reset_untold +
-             (o->tracks[i]->suspect && o->tracks[i]->restless);
+    for (unsigned i = 0; i < o->n_tracks; i++) {
+        const struct pl_track *t = o->tracks[i];
+        bool explains = t->suspect && t->restless; /* a change of its own that is not told yet */
+        n += (unsigned)t->change_pending + (unsigned)t->reset_untold + (unsigned)explains;
+    }
     return n;
 }
 

@@ -40,6 +40,8 @@ enum pl_device_event {
     PL_ON_ENTROPY,        /* a buffer for random bytes */
     PL_ON_CONSOLE_OUT,    /* characters from the driver */
     PL_ON_CONSOLE_IN,     /* a buffer for characters, and some are there */
+    PL_ON_CONSOLE_TOLD,   /* a control message from the driver */
+    PL_ON_CONSOLE_SAY,    /* a buffer for a control message, and one is there */
     PL_ON_NET_OUT,        /* a packet from the driver */
     PL_ON_NET_IN,         /* buffers enough for a packet that is there */
     PL_ON_NET_CONTROL,    /* a command for the network device */
@@ -120,6 +122,7 @@ struct pl_device {
     struct pl_device_work *orphans; /* owned: what mutants leave going behind a reset */
     struct pl_disk *disk;           /* owned; NULL: not touched yet */
     struct pl_pipe pipe;            /* what loops back: characters, or packets */
+    struct pl_pipe words;           /* a console's control messages to the driver */
 };
 
 struct pl_device_model;
@@ -339,9 +342,11 @@ void pl_act_disk_flush(struct pl_step *c);
 void pl_act_disk_id(struct pl_step *c, uint64_t bytes);
 void pl_act_console_put(struct pl_step *c, uint64_t bytes);
 void pl_act_console_get(struct pl_step *c, uint64_t bytes);
+void pl_act_console_say(struct pl_step *c, uint64_t port, uint64_t event, uint64_t value);
 void pl_act_net_put(struct pl_step *c, uint64_t header);
 void pl_act_net_poke(struct pl_step *c, uint64_t offset, uint64_t value);
 void pl_act_net_grow(struct pl_step *c, uint64_t bytes);
+void pl_act_net_spread(struct pl_step *c, uint64_t buffers);
 void pl_act_net_header(struct pl_step *c, uint64_t header, uint64_t buffers);
 void pl_act_fail(struct pl_step *c); /* the device runs into an error it cannot recover from */
 

@@ -15,6 +15,7 @@ int pl_io_kind(const struct pl_device_peer *peer, const struct pl_device_queue *
     } kinds[] = {
         {"block", 0, UINT32_MAX, PL_ON_BLOCK}, {"entropy", 0, 0, PL_ON_ENTROPY},
         {"console", 0, 0, PL_ON_CONSOLE_IN},   {"console", 1, 1, PL_ON_CONSOLE_OUT},
+        {"console", 2, 2, PL_ON_CONSOLE_SAY},  {"console", 3, 3, PL_ON_CONSOLE_TOLD},
         {"net", 0, 0, PL_ON_NET_IN},           {"net", 1, 1, PL_ON_NET_OUT},
         {"net", 2, 2, PL_ON_NET_CONTROL},
     };
@@ -30,7 +31,7 @@ int pl_io_kind(const struct pl_device_peer *peer, const struct pl_device_queue *
 static bool receives(const struct pl_device_peer *peer, const struct pl_device_queue *queue)
 {
     int kind = pl_io_kind(peer, queue);
-    return kind == PL_ON_CONSOLE_IN || kind == PL_ON_NET_IN;
+    return kind == PL_ON_CONSOLE_IN || kind == PL_ON_CONSOLE_SAY || kind == PL_ON_NET_IN;
 }
 
 /* --- starting and stopping --- */
@@ -78,6 +79,7 @@ void pl_io_forget(struct pl_device *dev)
     pl_disk_close(dev->disk);
     dev->disk = NULL;
     pl_pipe_free(&dev->pipe);
+    pl_pipe_free(&dev->words);
 }
 
 /* --- completing --- */
@@ -90,6 +92,8 @@ static void complete(struct pl_device_peer *peer, struct pl_device *dev,
     pl_io_load(peer, work, taken);
     if (kind == PL_ON_BLOCK)
         pl_block_parse(peer, dev);
+    if (kind == PL_ON_CONSOLE_TOLD)
+        pl_console_parse(peer);
     if (kind >= 0)
         pl_io_run(peer, dev, work, kind);
     free(taken);
@@ -128,6 +132,8 @@ void pl_io_complete_due(struct pl_device_peer *peer, struct pl_device *dev,
 /* What came in goes to the buffers that wait for it. */
 static void receive(struct pl_device_peer *peer, struct pl_device *dev)
 {
+    if (dev->queues[2].io && pl_io_kind(peer, &dev->queues[2]) == PL_ON_CONSOLE_SAY)
+        pl_console_speak(peer, dev);
     if (dev->queues[0].io && receives(peer, &dev->queues[0])) {
         if (pl_io_kind(peer, &dev->queues[0]) == PL_ON_CONSOLE_IN)
             pl_console_receive(peer, dev);

@@ -95,6 +95,9 @@ void pl_block_capacity(struct pl_device *dev, uint64_t sectors);
 void pl_block_parse(struct pl_device_peer *peer, struct pl_device *dev);
 /* Hand what loops back to the queue that takes it, as far as there are buffers. */
 void pl_console_receive(struct pl_device_peer *peer, struct pl_device *dev);
+/* A control message of the driver; and those that are due to it, as long as there are buffers. */
+void pl_console_parse(struct pl_device_peer *peer);
+void pl_console_speak(struct pl_device_peer *peer, struct pl_device *dev);
 void pl_net_receive(struct pl_device_peer *peer, struct pl_device *dev);
 
 #endif

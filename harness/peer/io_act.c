@@ -60,6 +60,8 @@ void pl_act_io_finish(struct pl_step *c)
 /* The queue stops: what is in hand is dropped, and the ring is not touched any more. */
 void pl_act_io_stop(struct pl_step *c)
 {
+    if (pl_io_kind(c->peer, c->queue) == PL_ON_CONSOLE_SAY)
+        pl_pipe_free(&c->dev->words); /* another life's messages */
     pl_io_free(c->queue->io);
     c->queue->io = NULL;
     c->queue->live = 0;

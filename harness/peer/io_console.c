@@ -1,4 +1,8 @@
-/* The console: what the driver writes to port 0 comes back to it there. */
+/* The console: what the driver writes to port 0 comes back to it there; and what is said of ports.
+ */
+#include <endian.h>
+#include <linux/virtio_console.h>
+
 #include "peer/io.h"
 
 void pl_act_console_put(struct pl_step *c, uint64_t bytes)
@@ -41,6 +45,42 @@ void pl_console_receive(struct pl_device_peer *peer, struct pl_device *dev)
         pl_io_served(peer, dev, work);
         if (batch && work->unflushed >= batch)
             pl_io_flush(peer, dev, work);
+    }
+    pl_io_flush(peer, dev, work);
+}
+
+/* --- control messages --- */
+
+/* What the driver says: the event as the request's type, its value as flags, the port as sector. */
+void pl_console_parse(struct pl_device_peer *peer)
+{
+    struct virtio_console_control raw = {0};
+    peer->io.failed = pl_io_get(peer, 0, &raw, sizeof(raw)) < sizeof(raw);
+    peer->io.type = le16toh(raw.event);
+    peer->io.flags = le16toh(raw.value);
+    peer->io.sector = le32toh(raw.id);
+}
+
+void pl_act_console_say(struct pl_step *c, uint64_t port, uint64_t event, uint64_t value)
+{
+    const struct virtio_console_control raw = {.id = htole32((uint32_t)port),
+                                               .event = htole16((uint16_t)event),
+                                               .value = htole16((uint16_t)value)};
+    pl_pipe_put(&c->dev->words, &raw, sizeof(raw));
+}
+
+void pl_console_speak(struct pl_device_peer *peer, struct pl_device *dev)
+{
+    struct pl_device_work *work = dev->queues[2].io;
+    struct virtio_console_control raw;
+    while (pl_pipe_first(&dev->words) > 0 && !work->fault && pl_io_take(peer, work) > 0) {
+        struct pl_taken *taken = pl_io_remove(work, work->last);
+        pl_io_load(peer, work, taken);
+        pl_io_run(peer, dev, work, PL_ON_CONSOLE_SAY);
+        size_t n = pl_pipe_take(&dev->words, &raw, sizeof(raw));
+        peer->io.written = pl_io_put(peer, 0, &raw, n);
+        pl_io_free_taken(taken);
+        pl_io_served(peer, dev, work);
     }
     pl_io_flush(peer, dev, work);
 }

@@ -56,6 +56,12 @@ void pl_act_net_grow(struct pl_step *c, uint64_t bytes)
     c->peer->frame_len += n;
 }
 
+/* A mutant's: the packet is spread evenly over so many buffers. */
+void pl_act_net_spread(struct pl_step *c, uint64_t buffers)
+{
+    c->peer->io.buffers = buffers;
+}
+
 /* Take chains into hand until they hold so many bytes; their number, 0: there are not enough. */
 static unsigned gather(struct pl_device_peer *peer, struct pl_device_work *work, uint64_t bytes,
                        bool merge)
@@ -76,14 +82,15 @@ static unsigned gather(struct pl_device_peer *peer, struct pl_device_work *work,
 
 /* The frame goes into the first n chains in hand. */
 static void deliver(struct pl_device_peer *peer, struct pl_device *dev, struct pl_device_work *work,
-                    unsigned n)
+                    unsigned n, bool evenly)
 {
-    size_t at = 0;
+    size_t at = 0, most = evenly ? peer->frame_len / n : SIZE_MAX;
     for (unsigned i = 0; i < n; i++) {
         struct pl_taken *taken = pl_io_remove(work, work->first);
         pl_io_load(peer, work, taken);
         pl_io_free_taken(taken);
-        peer->io.written = pl_io_put(peer, 0, peer->frame + at, peer->frame_len - at);
+        size_t left = peer->frame_len - at, some = left < most || i + 1 == n ? left : most;
+        peer->io.written = pl_io_put(peer, 0, peer->frame + at, some);
         at += (size_t)peer->io.written;
         pl_io_served(peer, dev, work);
     }
@@ -107,7 +114,10 @@ void pl_net_receive(struct pl_device_peer *peer, struct pl_device *dev)
         if (!merge && work->first->writable < header_size(&c) + packet)
             continue; /* no buffer for it: it is lost on the way */
         pl_io_run(peer, dev, work, PL_ON_NET_IN);
-        deliver(peer, dev, work, n);
+        bool spread = peer->io.buffers > n;
+        while (spread && n < peer->io.buffers && (work->n_taken > n || pl_io_take(peer, work) > 0))
+            n++;
+        deliver(peer, dev, work, n, spread);
         if (batch && work->unflushed >= batch)
             pl_io_flush(peer, dev, work);
     }

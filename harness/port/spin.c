@@ -6,7 +6,7 @@
 
 #define LOOK_NS  INT64_C(80000)   /* how long to look: longer than waking a processor takes */
 #define NEAR_NS  INT64_C(2000000) /* who waits longer than this was not waiting for an answer */
-#define CHEAP_NS INT64_C(15000)   /* sleeping that costs no more is not bettered much */
+#define CHEAP_NS INT64_C(15000)   /* a way that costs no more is not bettered much */
 #define PAUSES   16               /* looks between two looks at the clock */
 
 /* Waits that try the other way, and waits that keep to one. */
@@ -30,7 +30,9 @@ static int usable_processors(void)
 void pl_spin_init(struct pl_spin *spin, bool sleeps_badly)
 {
     bool several = usable_processors() > 1;
-    *spin = (struct pl_spin){.several = several, .useful = several || sleeps_badly, .left = PROBE};
+    *spin = (struct pl_spin){.several = several, .useful = several || sleeps_badly};
+    spin->looks = sleeps_badly;
+    spin->left = PROBE;
 }
 
 /*
@@ -42,8 +44,11 @@ void pl_spin_init(struct pl_spin *spin, bool sleeps_badly)
 static void next_phase(struct pl_spin *spin)
 {
     const int64_t *cost = spin->cost_ns;
-    bool try_other = !spin->probes && (spin->looks || cost[false] > CHEAP_NS);
-    spin->looks = try_other ? !spin->looks : cost[true] > 0 && 2 * cost[true] < cost[false];
+    bool try_other = !spin->probes && cost[spin->looks] > CHEAP_NS;
+    if (try_other)
+        spin->looks = !spin->looks;
+    else if (spin->probes)
+        spin->looks = 2 * cost[true] < cost[false];
     spin->probes = try_other;
     spin->left = try_other ? PROBE : KEEP;
 }

@@ -46,19 +46,16 @@ static void block_name(const struct table *t, const struct pl_clause_result *cla
     snprintf(name, cap, "%s%s%s", spec, clause->type ? " " : "", clause->type ? clause->type : "");
 }
 
-/* Whether a clause is the first of its block. Types that the IUT does not have make no block. */
+/* Whether a clause is the first of its block. */
 static bool opens_block(const struct pl_report *report, size_t index)
 {
-    if (report->clauses[index].other_type)
-        return false;
     for (size_t i = 0; i < index; i++)
-        if (!report->clauses[i].other_type &&
-            same_block(&report->clauses[i], &report->clauses[index]))
+        if (same_block(&report->clauses[i], &report->clauses[index]))
             return false;
     return true;
 }
 
-/* Clauses of a block and level, by column; how many there are. */
+/* Clauses of a block and level that bind the IUT, by column; how many there are. */
 static size_t count_row(const struct pl_report *report, size_t block, const char *level,
                         size_t counts[COLUMNS])
 {

@@ -9,7 +9,7 @@ PSEUDO = {"RESET": (), "RESET_DUE": (), "CONFIG_CHANGED": ("offset", "length"), 
           "ATTACHED": (), "DETACHED": (), "MALFORMED": None, "UNSUPPORTED": None,
           "UNEXPECTED": None, "NO_DEVICE": None, "QUEUE_STOP": (), "QUEUE_START": (),
           "QUEUE_FAULT": (), "CHAIN": (), "BLOCK": (), "ENTROPY": (), "CONSOLE_OUT": (),
-          "CONSOLE_IN": (), "NET_OUT": (), "NET_IN": (), "NET_CONTROL": (), "SERVED": (),
+          "CONSOLE_IN": (), "CONSOLE_TOLD": (), "CONSOLE_SAY": (), "NET_OUT": (), "NET_IN": (), "NET_CONTROL": (), "SERVED": (),
           "FLUSH": (), "NOTIFY": ()}
 COMPONENTS = ("device", "queue", "bus", "io")
 DEVICE_VARS = ("status", "resetting", "generation")
@@ -51,7 +51,7 @@ ACTIONS = {"write_config": 2, "apply_change": 2, "restore_config": 0, "select": 
            "answer": 1, "process": 0, "defer": 0, "use_queue": 1,
            "remember": 1, "fill_config": 3, "late_response": 1, "fail": 0,
            "io_start": 4, "io_look": 0, "io_finish": 0, "io_stop": 0, "io_pause": 0,
-           "io_linger": 1, "io_wait": 1, "io_lose": 0, "io_trim": 1, "io_reverse": 1, "net_poke": 2, "net_grow": 1, "io_use": 3, "io_use_bent": 5,
+           "io_linger": 1, "io_wait": 1, "io_lose": 0, "io_trim": 1, "io_reverse": 1, "net_poke": 2, "net_grow": 1, "net_spread": 1, "console_say": 3, "io_use": 3, "io_use_bent": 5,
            "io_flush": 0, "io_status": 1, "io_answer": 1, "io_fill": 3, "io_random": 1, "poke": 3,
            "disk_read": 2, "disk_write": 2, "disk_zero": 0, "disk_flush": 0, "disk_id": 1,
            "console_put": 1, "console_get": 1, "net_put": 1, "net_header": 2}

@@ -467,7 +467,7 @@ def test_demo(program, tmp_path):
     done = subprocess.run([ROOT / "tests" / "demo.sh"], env={**os.environ, "PLUMBLINE": str(program), "TMPDIR": str(tmp_path)},
                           capture_output=True, text=True, timeout=5 * SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [int(n) for n in re.findall(r"\(exit status (\d)\)", done.stdout)] == [0, 0, 1], done.stdout
+    assert [int(n) for n in re.findall(r"\(exit status (\d)\)", done.stdout)] == [0, 1, 0, 1], done.stdout
     assert not list(tmp_path.iterdir()), "files are left behind"
 
 
@@ -517,9 +517,11 @@ def test_the_documented_scenario_runs(run, tmp_path, file):
     assert found
     for index, text in enumerate(found):
         file(f"mine{index}.yaml", text)
-        done, report = report_of(run, tmp_path, "--scenarios", f"mine{index}.yaml", "--select", "config-read-twice")
+        name = re.search(r"- name: (\S+)", text).group(1)
+        done, report = report_of(run, tmp_path, "--scenarios", f"mine{index}.yaml", "--select", name)
         assert done.status == 0 and report["scenarios"], done
-        assert {s["verdict"] for s in report["scenarios"]} == {"pass"}, done
+        verdicts = {s["verdict"] for s in report["scenarios"]}
+        assert "pass" in verdicts and verdicts <= {"pass", "skipped"}, done  # a ring of one entry is too small for two buffers
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/bindings.md"])

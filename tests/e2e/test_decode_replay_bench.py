@@ -237,10 +237,11 @@ def test_bench_gives_figures(run, tmp_path):
     assert done.status == 0 and "round trip" in done.out, done
     figures = json.loads(path.read_text())
     assert figures["schema"] == "plumbline-bench/1" and figures["quick"] is True
-    assert [r["carrier"] for r in figures["round_trips"]] == ["unix", "unix-stream", "tcp", "inprocess"]
+    assert [r["carrier"] for r in figures["round_trips"]] == ["unix", "unix-stream", "tcp", "spsc", "spsc-wakeup", "inprocess"]
     for trip in figures["round_trips"]:
         assert trip["bare_ns"] > 0 and trip["ours_ns"] > 0 and trip["ratio"] > 0
     assert figures["oracle"]["ns_per_message"] > 0 and figures["oracle"]["messages"] > 1000
-    assert figures["suite"]["seconds"] > 0 and figures["suite"]["messages"] > 1000 and figures["suite"]["conforms"] is True
+    for suite in ("suite", "suite_spsc"):
+        assert figures[suite]["seconds"] > 0 and figures[suite]["messages"] > 1000 and figures[suite]["conforms"] is True
     assert figures["memory"]["self_kib"] > 0 and figures["memory"]["children_kib"] > 0
     assert run("bench", "--quick", "--json", "/no/such/folder/x", seconds=300).status == 2

@@ -1562,6 +1562,45 @@ static void events_at_any_time(void)
     ck_assert_uint_eq(pl_oracle_events_owed(oracle), 0);
 }
 
+/* The part that reports changes comes after the one that answers: two changes, then their events.
+ */
+static void events_behind_their_changes(void)
+{
+    running();
+    get_config(old_bytes, 8, GEN);
+    pl_oracle_config_changed(oracle, DEV, 0, new_bytes, 8);
+    get_config(new_bytes, 8, GEN + 1);
+    pl_oracle_config_changed(oracle, DEV, 0, old_bytes, 8);
+    get_config(old_bytes, 8, GEN + 2);
+    for (int i = 0; i < 2; i++)
+        event_config(RUNNING, GEN + 2, 0, 8, old_bytes);
+    ck_assert_uint_eq(pl_oracle_events_owed(oracle), 0);
+}
+
+/* The same of changes that nobody asked for, some of them overtaken by a reset of what was known.
+ */
+static void restless_and_late(void)
+{
+    running();
+    get_config(old_bytes, 8, GEN);
+    get_config(new_bytes, 8, GEN + 1);
+    get_config(old_bytes, 8, GEN + 2);
+    for (int i = 0; i < 2; i++)
+        event_config(RUNNING, GEN + 2, 0, 8, old_bytes);
+    set_status(0, 0);
+    running();
+    get_config(new_bytes, 8, GEN + 3);
+    get_status(RUNNING);
+    event_config(RUNNING, GEN + 3, 0, 8, new_bytes);
+    get_config(new_bytes, 8, GEN + 3);
+    /* a write that is refused at the moment of a change: the event explains what was read */
+    exchange(config_write(old_bytes, 8, GEN), M(SET_CONFIG, V(generation, GEN + 3)));
+    get_config(old_bytes, 8, GEN + 4);
+    ck_assert_uint_eq(pl_oracle_events_owed(oracle), 1);
+    event_config(RUNNING, GEN + 4, 0, 8, old_bytes);
+    ck_assert_uint_eq(pl_oracle_events_owed(oracle), 0);
+}
+
 static void announced_and_refused(void)
 {
     running();
@@ -1713,6 +1752,8 @@ static const struct {
     {"status writes without a defined outcome", undefined_status_writes},
     {"a change while the status is 0", changes_while_inactive},
     {"events at any time", events_at_any_time},
+    {"events that come behind their changes", events_behind_their_changes},
+    {"the same of changes by itself", restless_and_late},
     {"control said no", announced_and_refused},
     {"a new instance", started_anew},
     {"bus messages", bus_messages_either_way},

@@ -721,6 +721,38 @@ START_TEST(writes_into_an_old_scenarios_memory)
 }
 END_TEST
 
+/* Behind a fault nobody looks at the ring: what the device wrote until the reset is no sin of it.
+ */
+START_TEST(writes_behind_a_fault)
+{
+    struct pl_vq_features f = {.packed = _i & 1};
+    const bool late = _i & 2;
+    enum pl_ring_fault fault;
+    struct pl_vq_chain c;
+    struct bench b;
+    opened(&b, 8, _i & 1);
+    add(&b, false, NULL);
+    add(&b, false, NULL);
+    ck_assert(pl_vq_current(b.vq, &c));
+    ck_assert_int_eq(pl_device_ring_pop(b.device, &chain, &fault), 1);
+    struct pl_ring_bend bend = {.id = 5, .written = 4, .entries = chain.entries};
+    pl_device_ring_push_bent(b.device, &bend);
+    ck_assert_int_eq(pl_vq_await(b.vq, 0, 1, NULL), 0);
+    assert_told(&b, "broken ring_used_id");
+    at(&b, c.in)[0] ^= 1;
+    if (late) {
+        set_status(&b, 0);
+        at(&b, c.in)[0] ^= 2;
+    }
+    pl_vq_end(b.vq);
+    pl_vq_begin(b.vq, 2);
+    ck_assert_int_eq(pl_vq_lay(b.vq, 0, 8, &f), 0);
+    pl_vq_end(b.vq);
+    ck_assert_int_eq(told(&b, "broken io_after_reset"), late);
+    close_bench(&b);
+}
+END_TEST
+
 /* A reset that never was, because RING_RESET was not negotiated, stops nothing. */
 START_TEST(queue_reset_that_was_not_negotiated)
 {
@@ -808,6 +840,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, used_in_order, 0, 4);
     tcase_add_loop_test(t, writes_after_a_reset, 0, 12);
     tcase_add_loop_test(t, writes_into_an_old_scenarios_memory, 0, 2);
+    tcase_add_loop_test(t, writes_behind_a_fault, 0, 4);
     tcase_add_loop_test(t, queue_reset_that_was_not_negotiated, 0, 2);
     tcase_add_loop_test(t, a_poke_that_is_kept, 0, 2);
     tcase_add_loop_test(t, a_ring_of_nonsense_is_not_looked_at, 0, 2);
