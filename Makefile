@@ -145,6 +145,8 @@ install: all
 	install -d $(SHARE)/plumbline $(SHARE)/doc/plumbline
 	install -m 644 $(GEN)/virtio-msg.lua reports/*.schema.json $(SHARE)/plumbline
 	install -m 644 README.md LICENSE docs/*.md $(GEN)/clauses.md $(SHARE)/doc/plumbline
+	install -d $(SHARE)/doc/plumbline/examples
+	install -m 644 docs/examples/* $(SHARE)/doc/plumbline/examples
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/plumbline
 	rm -rf $(SHARE)/plumbline $(SHARE)/doc/plumbline

@@ -26,7 +26,7 @@ enum {
     EVENT_AVAIL,
     EVENT_USED
 };
-enum { QUEUE_MAX = 64 };
+enum { QUEUE_MAX = 64, MOST = 65536 };
 #define FEATURES_OK ((uint32_t)VIRTIO_CONFIG_S_FEATURES_OK)
 #define NEEDS_RESET ((uint32_t)VIRTIO_CONFIG_S_NEEDS_RESET)
 static const uint32_t offered[2] = {0, 1u << (VIRTIO_F_VERSION_1 - 32) |
@@ -70,20 +70,27 @@ static void *at(const struct device *d, uint64_t address, uint64_t size, uint64_
     return good && c->mem ? c->mem + offset : NULL;
 }
 
-/* Fill the buffers of a chain with random bytes; how many, or -1 for a broken chain. */
+/*
+ * Fill the buffers of a chain with random bytes, MOST of them, so that no driver can keep the
+ * device busy with one chain; how many, or -1 for a broken chain.
+ */
 static int64_t fill(const struct device *d, uint16_t id)
 {
     const struct vring_desc *table = at(d, d->address[0], 16 * d->size, 16);
-    int64_t written = 0;
+    uint32_t written = 0;
     for (uint32_t n = 0; n < d->size && id < d->size; n++) {
         struct vring_desc one = table[id]; /* a copy: the driver can change the original */
         uint8_t *buffer = at(d, one.addr, one.len, 1);
+        uint32_t end = written + (one.len < MOST - written ? one.len : MOST - written);
         if (!buffer || one.flags & VRING_DESC_F_INDIRECT)
             return -1;
-        for (uint32_t i = 0; one.flags & VRING_DESC_F_WRITE && i < one.len; i += 256)
-            if (getrandom(buffer + i, one.len - i < 256 ? one.len - i : 256, 0) < 0)
+        while (one.flags & VRING_DESC_F_WRITE && written < end) {
+            ssize_t got = getrandom(buffer, end - written < 256 ? end - written : 256, 0);
+            if (got < 0)
                 return -1;
-        written += one.flags & VRING_DESC_F_WRITE ? one.len : 0;
+            buffer += got;
+            written += (uint32_t)got;
+        }
         if (!(one.flags & VRING_DESC_F_NEXT))
             return written;
         id = one.next;
@@ -100,7 +107,10 @@ static void serve(struct device *d)
         return;
     if (!avail || !used || !at(d, d->address[0], 16 * d->size, 16))
         return fail(d);
-    while (d->seen != __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE)) {
+    for (uint16_t ahead;
+         (ahead = (uint16_t)(__atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) - d->seen)) > 0;) {
+        if (ahead > d->size)
+            return fail(d); /* no ring holds so many */
         uint16_t id = avail->ring[d->seen++ % d->size];
         int64_t written = fill(d, id);
         if (written < 0)

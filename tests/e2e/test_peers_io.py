@@ -35,6 +35,7 @@ BY_DESIGN = {
     "blk-no-feature": "core does not forbid serving a command that was not negotiated",
     "entropy-repeats": "no message proves that bytes are not random",
     "blk-id-changes": "core does not say that the device id stays the same",
+    "blk-capacity-kept": "a capacity that control writes says nothing of the medium behind it",
     "blk-unsupported-ioerr": "core does not forbid IOERR for a type that it does not know",
 }
 

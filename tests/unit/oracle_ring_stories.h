@@ -75,6 +75,22 @@ static void announced_before_driver_ok(bool bad)
     works();
 }
 
+/* A status write that cannot set DRIVER_OK is under way: an event excuses itself with nothing. */
+static void announced_at_features_ok(bool bad)
+{
+    has_ring(0, 0, READY);
+    set_status(0, 0);
+    set_status(DRIVER, DRIVER);
+    ring(PL_RING_BEGIN, 0, false);
+    ring(PL_RING_ADD, 3, false);
+    ring(PL_RING_IDLE, 0, false);
+    uint16_t asked = ask(M(SET_DEVICE_STATUS, V(status, bad ? READY : RUNNING)));
+    event_used();
+    reply(asked, M(SET_DEVICE_STATUS, V(status, bad ? READY : RUNNING)));
+    if (!bad)
+        works();
+}
+
 static void used_from_driver_ok_on(bool bad)
 {
     has_ring(0, 0, RUNNING);
@@ -151,6 +167,54 @@ static void quiet_event(bool bad)
 static void quiet_packed(bool bad)
 {
     quiet(0, PACKED, bad);
+}
+
+/* At an index: the first two buffers call for nothing, the third does. */
+static void early(uint32_t block1, bool bad)
+{
+    has_ring(EVENT_IDX, block1, RUNNING);
+    ring(PL_RING_USE, 3, false);
+    ring(PL_RING_SUPPRESSED, 1, false);
+    ring(PL_RING_ADD, 3, false);
+    ring(PL_RING_ADD, 4, false);
+    ring(PL_RING_ADD, 5, false);
+    ring(PL_RING_USE, 3, false);
+    ring(PL_RING_USE, 4, false);
+    if (bad)
+        event_used();
+    ring(PL_RING_LOOKED, 0, false);
+    ring(PL_RING_USE, 5, true);
+    ring(PL_RING_LOOKED, 0, false);
+    event_used();
+    ring(PL_RING_LOOKED, 0, false);
+}
+
+static void early_event(bool bad)
+{
+    early(0, bad);
+}
+
+static void early_packed(bool bad)
+{
+    early(PACKED, bad);
+}
+
+/* Where the device may announce a buffer it may do so when it gets to that. */
+static void free_to_announce(bool bad)
+{
+    struct pl_ring_news may = {.kind = PL_RING_USE, .id = 3, .may = true};
+    has_ring(EVENT_IDX, 0, RUNNING);
+    ring(PL_RING_USE, 3, false);
+    ring(PL_RING_SUPPRESSED, 1, false);
+    ring(PL_RING_LOOKED, 0, false);
+    ring(PL_RING_ADD, 3, false);
+    if (bad)
+        ring(PL_RING_USE, 3, false);
+    else
+        pl_oracle_ring(oracle, DEV, 0, &may);
+    ring(PL_RING_LOOKED, 0, false);
+    event_used();
+    ring(PL_RING_LOOKED, 0, false);
 }
 
 /* --- resets --- */
@@ -323,10 +387,25 @@ static void needs_reset_told(bool bad)
     pl_oracle_settle(oracle);
 }
 
+/* Nobody asked for the error: the status alone shows it. */
+static void needs_reset_of_its_own(bool bad)
+{
+    running();
+    get_config(old_bytes, 8, GEN);
+    if (!bad)
+        event_config(RUNNING | BROKEN, GEN, 0, 0, NULL);
+    get_status(RUNNING | BROKEN);
+    ck_assert_uint_eq(pl_oracle_events_owed(oracle), bad);
+    get_status(RUNNING | BROKEN);
+    pl_oracle_settle(oracle);
+    ck_assert_uint_eq(pl_oracle_events_owed(oracle), 0);
+}
+
 /* clang-format off */
 #define RING_STORIES                                                                               \
     {"DROK-DEV-01", used_before_driver_ok, "DROK-DEV-01 CORE-STATUS-DEV-01"},                      \
     {"CORE-STATUS-DEV-02", announced_before_driver_ok, "CORE-STATUS-DEV-02"},                      \
+    {"CORE-STATUS-DEV-02", announced_at_features_ok, "CORE-STATUS-DEV-02"},                        \
     {"DROK-DEV-02", used_from_driver_ok_on, "DROK-DEV-02 CORE-INIT-DEV-01"},                       \
     {"USED-DEV-01", announced_flags, "USED-DEV-01 CORE-SPLIT-DEV-11"},                             \
     {"USED-DEV-01", announced_event, "USED-DEV-01 CORE-SPLIT-DEV-13"},                             \
@@ -335,6 +414,9 @@ static void needs_reset_told(bool bad)
     {"CORE-SPLIT-DEV-10", quiet_flags, "CORE-SPLIT-DEV-10"},                                       \
     {"CORE-SPLIT-DEV-14", quiet_event, "CORE-SPLIT-DEV-14"},                                       \
     {"CORE-PACKED-DEV-17", quiet_packed, "CORE-PACKED-DEV-17"},                                    \
+    {"CORE-SPLIT-DEV-14", early_event, "CORE-SPLIT-DEV-14"},                                       \
+    {"CORE-PACKED-DEV-17", early_packed, "CORE-PACKED-DEV-17"},                                    \
+    {"CORE-SPLIT-DEV-14", free_to_announce, "CORE-SPLIT-DEV-14"},                                  \
     {"STAT-DEV-06", ring_after_reset, "STAT-DEV-06 CORE-RESET-DEV-03"},                            \
     {"STAT-DEV-06", chain_after_reset, "STAT-DEV-06 CORE-RESET-DEV-03"},                           \
     {"STAT-DEV-06", announced_after_reset, "STAT-DEV-06 CORE-RESET-DEV-02"},                       \
@@ -376,6 +458,7 @@ static void needs_reset_told(bool bad)
     {"CORE-FEAT-DEV-01", feature_without_its_base, "CORE-FEAT-DEV-01"},                            \
     {"CORE-FEAT-DEV-02", subset, "CORE-FEAT-DEV-02"},                                              \
     {"CORE-FEAT-DEV-05", accepted_again, "CORE-FEAT-DEV-02 CORE-FEAT-DEV-05"},                     \
+    {"CORE-STATUS-DEV-04", needs_reset_of_its_own, "CORE-STATUS-DEV-04"},                          \
     {"CORE-STATUS-DEV-04", needs_reset_told, "CORE-STATUS-DEV-04"}
 /* clang-format on */
 

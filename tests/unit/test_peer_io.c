@@ -3,6 +3,7 @@
 #include <check.h>
 #include <endian.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ struct rig {
     uint8_t *memory;
     uint64_t features, now, data;
     uint16_t token, size;
-    struct pl_driver_ring *ring[3];
+    struct pl_driver_ring *ring[4];
     unsigned used_events[3], config_events;
     struct pl_msg m;
     uint8_t in[PL_MSG_MAX + 1], out[PL_MSG_MAX + 1];
@@ -70,7 +71,7 @@ static void rig_open(const char *type, const char *option)
 
 static void rig_close(void)
 {
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         pl_driver_ring_free(rig.ring[i]);
     pl_device_endpoint.close(rig.self);
     free(rig.memory);
@@ -1074,6 +1075,9 @@ static void blocks(void)
     tell_block(VIRTIO_BLK_T_IN, 300, NULL, 0, 1024);
     tell_block(VIRTIO_BLK_T_IN, 8192, NULL, 0, 512);
     tell_block(VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 0);
+    const struct virtio_blk_outhdr spread = {.sector = htole64(300)};
+    tell_chain(0, &spread, 16, 1025, 300, true);
+    reap(0);
     for (uint32_t type = VIRTIO_BLK_T_DISCARD; type <= VIRTIO_BLK_T_WRITE_ZEROES; type += 2) {
         for (uint32_t flags = 0; flags < 3; flags++) {
             struct virtio_blk_discard_write_zeroes segment = {htole64(300), htole32(1),
@@ -1111,6 +1115,31 @@ static void packets(void)
     tell_chain(2, "\x07\x01", 2, 1, 2, true);
 }
 
+/* What a console with ports is told, and the buffers for what it says. */
+static void ports(void)
+{
+    static const struct virtio_console_control told[] = {
+        {.event = VIRTIO_CONSOLE_DEVICE_READY, .value = 1},
+        {.id = 1, .event = VIRTIO_CONSOLE_PORT_READY, .value = 0},
+        {.id = 0, .event = VIRTIO_CONSOLE_PORT_READY, .value = 1}};
+    for (unsigned i = 0; i < 4; i++)
+        tell_chain(2, NULL, 0, 32, 32, true);
+    for (unsigned i = 0; i < 3; i++)
+        tell_chain(3, &told[i], sizeof(told[i]), 0, 32, true);
+    reap(2);
+    reap(3);
+}
+
+/* An event is asked for so far on that none is due yet. */
+static void far_event(uint32_t index, const uint8_t *bytes, size_t readable)
+{
+    reap(index);
+    pl_driver_ring_notify(rig.ring[index], PL_RING_NOTIFY_AT, 3);
+    tell_chain(index, bytes, readable, index ? 0 : 4, 40, true);
+    reap(index);
+    pl_driver_ring_notify(rig.ring[index], PL_RING_NOTIFY_ALWAYS, 0);
+}
+
 /* What a type is for, then many chains at once, and notifications suppressed and odd. */
 static void work(const char *type)
 {
@@ -1119,6 +1148,8 @@ static void work(const char *type)
         blocks();
     else if (strcmp(type, "net") == 0)
         packets();
+    else if (rig.ring[3])
+        ports();
     uint32_t index = strcmp(type, "net") == 0 || strcmp(type, "console") == 0;
     size_t readable = strcmp(type, "entropy") == 0 ? 0 : 32;
     static const uint8_t bytes[32] = {VIRTIO_BLK_T_FLUSH};
@@ -1130,6 +1161,8 @@ static void work(const char *type)
         pl_device_endpoint.advance(rig.self, rig.now);
         observe();
         reap(index);
+        if (i == 12)
+            far_event(index, bytes, readable);
         static const enum pl_ring_notify notify[] = {PL_RING_NOTIFY_ALWAYS, PL_RING_NOTIFY_AT,
                                                      PL_RING_NOTIFY_NEVER};
         pl_driver_ring_notify(rig.ring[index], notify[i / 4 % 3], (uint16_t)(i % 3));
@@ -1140,6 +1173,66 @@ static void work(const char *type)
             memset(at(setup->driver_addr) + 4 + 2 * setup->size, 0x80, 2);
         rig.data = 0;
     }
+}
+
+static void tell_status(uint64_t status)
+{
+    tell(PL_SET_DEVICE_STATUS, PL_F_status, status, 0);
+}
+
+/* A packed list whose id stands in its last descriptor only. */
+static void odd_id(void)
+{
+    const struct pl_ring_setup *setup = pl_driver_ring_setup(rig.ring[0]);
+    static const uint8_t flush[16] = {VIRTIO_BLK_T_FLUSH};
+    uint64_t header = room(16), status = room(1);
+    if (!setup->packed)
+        return;
+    tell(PL_RESET_VQUEUE, PL_F_index, 0, 0);
+    tell_queue(0, 8);
+    setup = pl_driver_ring_setup(rig.ring[0]);
+    memcpy(at(header), flush, 16);
+    pl_driver_ring_add(
+        rig.ring[0], (const struct pl_ring_buffer[]){{header, 16, false}, {status, 1, true}}, 2, 0);
+    memcpy(at(setup->desc_addr) + 12, &(uint16_t){0xbeef}, 2);
+    pl_driver_ring_publish(rig.ring[0]);
+    tell(PL_EVENT_AVAIL, PL_F_vq_index, 0, 0);
+}
+
+/* Errors, the device's own and one that a ring makes it run into. */
+static void errors(uint32_t index, const uint8_t *bytes, size_t readable)
+{
+    const struct pl_ring_setup *setup = pl_driver_ring_setup(rig.ring[index]);
+    uint8_t *first = at(setup->desc_addr);
+    tell_chain(index, bytes, readable, index ? 0 : 4, 32, false);
+    for (unsigned i = 0; i < setup->size; i++) /* addresses that lead nowhere */
+        memset(first + 16 * i, 0xff, 8);
+    tell(PL_EVENT_AVAIL, PL_F_vq_index, index, 0);
+    tell(PL_GET_DEVICE_STATUS, PL_F_none, 0, 0);
+    tell_control("needs-reset 0");
+    tell(PL_GET_DEVICE_STATUS, PL_F_none, 0, 0);
+}
+
+/* The ways of life of one device type, up to its end by an error. */
+static void end_badly(const char *type, uint64_t features, unsigned queues, bool by_ring)
+{
+    static const uint8_t bytes[32] = {VIRTIO_BLK_T_FLUSH};
+    uint32_t index = strcmp(type, "net") == 0 || strcmp(type, "console") == 0;
+    tell_status(0);
+    rig.now += 8;
+    pl_device_endpoint.advance(rig.self, rig.now);
+    tell_status(PL_C_STATUS_ACKNOWLEDGE | PL_C_STATUS_DRIVER);
+    tell_features(features);
+    tell_status(RUNNING & ~(uint64_t)PL_C_STATUS_DRIVER_OK);
+    for (unsigned i = 0; i < queues; i++)
+        tell_queue(i, 8);
+    tell_status(RUNNING);
+    if (by_ring)
+        errors(index, bytes, strcmp(type, "entropy") == 0 ? 0 : 32);
+    else
+        tell_control("needs-reset 0");
+    tell(PL_GET_DEVICE_STATUS, PL_F_none, 0, 0);
+    tell_status(0);
 }
 
 /* Chains that the ring's driver end does not make: tables behind descriptors, and odd flags. */
@@ -1175,11 +1268,6 @@ static void odd_tables(void)
             *at(setup->desc_addr + (setup->packed ? 14 : 12)) |= VRING_DESC_F_WRITE;
         tell(PL_EVENT_AVAIL, PL_F_vq_index, 0, 0);
     }
-}
-
-static void tell_status(uint64_t status)
-{
-    tell(PL_SET_DEVICE_STATUS, PL_F_status, status, 0);
 }
 
 static void tell_emergency(void)
@@ -1234,8 +1322,10 @@ static void live(const char *type, uint64_t features, unsigned queues)
     }
     tell_chain(index, bytes, readable, index ? 0 : 4, 32, true);
     reap(index);
-    if (strcmp(type, "block") == 0)
+    if (strcmp(type, "block") == 0) {
         odd_tables();
+        odd_id();
+    }
     tell_chain(index, bytes, readable, index ? 0 : 4, 32, true);
     tell_control("config-change 0 0 11");
     tell_status(0);
@@ -1249,6 +1339,16 @@ static void live(const char *type, uint64_t features, unsigned queues)
     tell(PL_GET_CONFIG, PL_F_offset, 0, 0);
 }
 
+static bool with_ports(const char *const *options)
+{
+    bool console = false, ports = false;
+    for (size_t i = 0; options && options[i]; i++) {
+        console |= strcmp(options[i], "type=console") == 0;
+        ports |= strcmp(options[i], "features_add=2") == 0;
+    }
+    return console && ports;
+}
+
 static uint64_t lives(const char *const *options, const char *mutant, uint64_t features)
 {
     const char *kind = "block";
@@ -1257,16 +1357,21 @@ static uint64_t lives(const char *const *options, const char *mutant, uint64_t f
             kind = options[i] + 5;
     unsigned queues = strcmp(kind, "net") == 0 ? 3 : strcmp(kind, "entropy") == 0 ? 1 : 2;
     bool block = strcmp(kind, "block") == 0;
+    bool multiport = with_ports(options);
+    queues = multiport ? 4 : queues;
     uint64_t own = block ? BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) : 0;
     if (strcmp(kind, "net") == 0)
         own = BIT(VIRTIO_NET_F_MTU) |
               (features & BIT(PL_C_F_EVENT_IDX) ? BIT(VIRTIO_NET_F_MRG_RXBUF) : 0);
+    own |= multiport ? BIT(VIRTIO_CONSOLE_F_MULTIPORT) : 0;
     if (block && features & BIT(PL_C_F_EVENT_IDX))
         own |= BIT(VIRTIO_BLK_F_CONFIG_WCE);
     rig_open_file(NULL, mutant ? NULL : options, mutant, NULL); /* a mutant brings its own */
     digest = UINT64_C(0xcbf29ce484222325);
     live(kind, features | own, queues);
     live(kind, (features & ~BIT(PL_C_F_RING_RESET)) | own, queues);
+    end_badly(kind, features | own, queues, false);
+    end_badly(kind, features | own, queues, true);
     tell_control("reset-delay 0 4");
     live(kind, features | own, queues);
     rig_close();
