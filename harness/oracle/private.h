@@ -75,16 +75,20 @@ enum pl_tristate { PL_NO, PL_YES, PL_UNSURE };
 
 /* What the engine tells of a virtqueue's memory, and what the notifications make of it. */
 struct pl_queue_ring {
-    bool laid_out;   /* a ring stands, and the engine looks at it */
-    bool suppressed; /* the driver asked for no notifications, and none was on its way */
-    bool due;        /* a used chain was seen that EVENT_USED has not announced */
-    bool announced;  /* an EVENT_USED came since the last look */
-    bool called;     /* while suppressed: a chain was used that may be announced, at any time */
-    bool sealed;     /* it was looked at when the queue was seen stopped */
-    bool stopped;    /* RESET_VQUEUE took effect, and no SET_VQUEUE was met since */
-    bool worked;     /* since the last reset of the device a chain was used */
-    bool renewed;    /* ... and the ring is a new one, behind a RESET_VQUEUE */
-    uint64_t held;   /* chains in the device's hands */
+    bool laid_out;    /* a ring stands, and the engine looks at it */
+    bool suppressed;  /* the driver asked for no notifications, and none was on its way */
+    bool due;         /* a used chain was seen that EVENT_USED has not announced */
+    bool announced;   /* an EVENT_USED came since the last look */
+    bool called;      /* while suppressed: a chain was used that may be announced, at any time */
+    bool excess;      /* while suppressed: an EVENT_USED came that no used chain accounts for */
+    unsigned early;   /* EVENT_USED since the last look, ahead of the chains that they announce */
+    uint64_t unheard; /* used chains whose own EVENT_USED may still be on its way */
+    uint64_t hushed;  /* ... those used while suppressed, once the driver's wishes change */
+    bool sealed;      /* it was looked at when the queue was seen stopped */
+    bool stopped;     /* RESET_VQUEUE took effect, and no SET_VQUEUE was met since */
+    bool worked;      /* since the last reset of the device a chain was used */
+    bool renewed;     /* ... and the ring is a new one, behind a RESET_VQUEUE */
+    uint64_t held;    /* chains in the device's hands */
 };
 
 struct pl_queue {

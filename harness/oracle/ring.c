@@ -141,6 +141,12 @@ void pl_ring_event(struct pl_oracle *o, struct pl_track *t, const struct pl_msg 
     }
     if (q->ring.due)
         held_notified(o, t);
+    if (q->ring.unheard)
+        q->ring.unheard--;
+    else if (q->ring.suppressed)
+        q->ring.excess = true;
+    else
+        q->ring.early++;
     /* One event may announce several used buffers, of which only the first were seen so far. */
     q->ring.announced = true;
     q->ring.due = false;
@@ -183,6 +189,20 @@ static void count_idle(struct pl_oracle *o)
     }
 }
 
+/*
+ * A device may look at the driver's wishes some time after it used a buffer, and send what it then
+ * decides on later still: each used chain excuses one EVENT_USED, whenever that comes.
+ */
+static void count_used(struct pl_queue_ring *r, bool may)
+{
+    if (r->suppressed && !may)
+        r->hushed++;
+    else if (r->early)
+        r->early--;
+    else
+        r->unheard++;
+}
+
 static void used(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
                  const struct pl_ring_news *news)
 {
@@ -210,6 +230,7 @@ static void used(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
     held_entry(o, t);
     r->worked = true;
     r->called |= news->due || news->may;
+    count_used(r, news->due || news->may);
     if (!news->due)
         return;
     if (r->announced)
@@ -253,13 +274,14 @@ static void idle(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q)
 static void looked(struct pl_oracle *o, const struct pl_track *t, struct pl_queue *q)
 {
     bool judged = q->ring.suppressed && !q->ring.called;
-    if (judged && q->ring.announced)
+    if (judged && q->ring.excess)
         pl_broken(o, suppressed(t),
                   "queue %" PRIu32 ": EVENT_USED while the driver suppresses notifications",
                   q->index);
-    else if (judged)
+    else if (judged && !q->ring.announced)
         pl_held(o, suppressed(t));
-    q->ring.announced = false;
+    q->ring.announced = q->ring.excess = false;
+    q->ring.early = 0;
 }
 
 static void begin(struct pl_queue *q)
@@ -291,7 +313,9 @@ void pl_oracle_ring(struct pl_oracle *o, uint16_t dev_num, uint32_t index,
     case PL_RING_WANTED:
         /* For a chain in the device's hands it may have been decided before. */
         q->ring.suppressed = news->kind == PL_RING_SUPPRESSED && !q->ring.held && !q->ring.due;
-        q->ring.announced = q->ring.called = false;
+        q->ring.announced = q->ring.called = q->ring.excess = false;
+        q->ring.unheard += q->ring.hushed;
+        q->ring.hushed = q->ring.early = 0;
         break;
     case PL_RING_LOOKED:
         looked(o, t, q);

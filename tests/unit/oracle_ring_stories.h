@@ -44,6 +44,8 @@ static void has_ring(uint32_t block0, uint32_t block1, uint32_t status)
     set_status(status, status);
     ring(PL_RING_ADD, 1, false);
     ring(PL_RING_USE, 1, false);
+    event_used();
+    ring(PL_RING_LOOKED, 0, false);
 }
 
 /* What was seen of a queue at rest counts once the device is known to work on queues. */
@@ -146,9 +148,30 @@ static void quiet(uint32_t block0, uint32_t block1, bool bad)
 {
     has_ring(block0, block1, RUNNING);
     ring(PL_RING_USE, 3, false);
+    event_used();
     ring(PL_RING_SUPPRESSED, 1, false);
     ring(PL_RING_ADD, 3, false);
     ring(PL_RING_USE, 3, false);
+    if (bad)
+        event_used();
+    ring(PL_RING_LOOKED, 0, false);
+}
+
+/* What the device decided on before, or may decide on once the wishes change, comes when it comes.
+ */
+static void announced_late(bool bad)
+{
+    has_ring(0, PACKED, RUNNING);
+    ring(PL_RING_USE, 3, false);
+    ring(PL_RING_SUPPRESSED, 1, false);
+    event_used();
+    ring(PL_RING_ADD, 3, false);
+    ring(PL_RING_USE, 3, false);
+    ring(PL_RING_LOOKED, 0, false);
+    ring(PL_RING_WANTED, 0, false);
+    ring(PL_RING_SUPPRESSED, 1, false);
+    event_used();
+    ring(PL_RING_LOOKED, 0, false);
     if (bad)
         event_used();
     ring(PL_RING_LOOKED, 0, false);
@@ -174,6 +197,7 @@ static void early(uint32_t block1, bool bad)
 {
     has_ring(EVENT_IDX, block1, RUNNING);
     ring(PL_RING_USE, 3, false);
+    event_used();
     ring(PL_RING_SUPPRESSED, 1, false);
     ring(PL_RING_ADD, 3, false);
     ring(PL_RING_ADD, 4, false);
@@ -205,6 +229,7 @@ static void free_to_announce(bool bad)
     struct pl_ring_news may = {.kind = PL_RING_USE, .id = 3, .may = true};
     has_ring(EVENT_IDX, 0, RUNNING);
     ring(PL_RING_USE, 3, false);
+    event_used();
     ring(PL_RING_SUPPRESSED, 1, false);
     ring(PL_RING_LOOKED, 0, false);
     ring(PL_RING_ADD, 3, false);
@@ -414,6 +439,7 @@ static void needs_reset_of_its_own(bool bad)
     {"CORE-SPLIT-DEV-10", quiet_flags, "CORE-SPLIT-DEV-10"},                                       \
     {"CORE-SPLIT-DEV-14", quiet_event, "CORE-SPLIT-DEV-14"},                                       \
     {"CORE-PACKED-DEV-17", quiet_packed, "CORE-PACKED-DEV-17"},                                    \
+    {"CORE-PACKED-DEV-17", announced_late, "CORE-PACKED-DEV-17"},                                  \
     {"CORE-SPLIT-DEV-14", early_event, "CORE-SPLIT-DEV-14"},                                       \
     {"CORE-PACKED-DEV-17", early_packed, "CORE-PACKED-DEV-17"},                                    \
     {"CORE-SPLIT-DEV-14", free_to_announce, "CORE-SPLIT-DEV-14"},                                  \

@@ -640,6 +640,68 @@ START_TEST(used_in_order)
 }
 END_TEST
 
+/* An element changes once it was looked at and found sound: at the next look that shows. */
+START_TEST(used_elements_that_change_later)
+{
+    struct bench b;
+    struct pl_vq_queue q;
+    enum pl_ring_fault fault;
+    const bool packed = _i & 1, bad = _i & 2;
+    opened(&b, 8, packed);
+    add(&b, false, NULL);
+    ck_assert_int_eq(pl_device_ring_pop(b.device, &chain, &fault), 1);
+    pl_device_ring_push(b.device, chain.id, chain.entries, 0);
+    pl_device_ring_flush(b.device);
+    ck_assert_int_eq(pl_vq_await(b.vq, 0, 1, NULL), 1);
+    ck_assert(pl_vq_look_up(b.vq, &q));
+    assert_untold(&b, "broken ring_used_settled");
+    uint8_t *length = at(&b, packed ? q.setup.desc_addr + 8 : q.setup.device_addr + 8);
+    length[0] ^= bad;
+    pl_vq_idle(b.vq, 0);
+    ck_assert_int_eq(told(&b, "broken ring_used_settled"), bad);
+    close_bench(&b);
+}
+END_TEST
+
+/* A packed ring goes on by as many places as a chain had descriptors. */
+START_TEST(used_at_the_wrong_place)
+{
+    struct bench b;
+    enum pl_ring_fault fault;
+    opened(&b, 8, true);
+    for (unsigned i = 0; i < 2; i++) {
+        add(&b, false, NULL);
+        ck_assert_int_eq(pl_device_ring_pop(b.device, &chain, &fault), 1);
+        struct pl_ring_bend bend = {.id = chain.id, .entries = (uint16_t)(_i ? 1 : chain.entries)};
+        pl_device_ring_push_bent(b.device, &bend);
+    }
+    ck_assert_int_eq(pl_vq_await(b.vq, 0, 2, NULL), !_i);
+    ck_assert_int_eq(told(&b, "broken ring_used_index"), _i);
+    close_bench(&b);
+}
+END_TEST
+
+/* What is written into a ring that another one has replaced comes too late, and is told. */
+START_TEST(writes_into_a_replaced_ring)
+{
+    struct pl_vq_features f = {.packed = _i & 1, .ring_reset = true};
+    struct pl_vq_chain c;
+    struct bench b;
+    open_bench(&b, MEMORY);
+    lay(&b, 8, &f);
+    add(&b, false, NULL);
+    ck_assert(pl_vq_current(b.vq, &c));
+    set_status(&b, 0);
+    set_status(&b, PL_C_STATUS_ACKNOWLEDGE);
+    ck_assert_int_eq(pl_vq_lay(b.vq, 0, 8, &f), 0);
+    if (_i & 2)
+        at(&b, c.in)[0] ^= 1;
+    pl_vq_end(b.vq);
+    ck_assert_int_eq(told(&b, "broken io_after_reset"), (_i & 2) != 0);
+    close_bench(&b);
+}
+END_TEST
+
 /* --- after it was stopped --- */
 
 static void touch_ring(struct bench *b, const struct pl_vq_chain *c, const struct pl_vq_queue *q)
@@ -838,6 +900,9 @@ static Suite *suite(void)
     tcase_add_loop_test(t, used_elements_that_change, 0, 2);
     tcase_add_loop_test(t, used_elements_that_cannot_be, 0, 8);
     tcase_add_loop_test(t, used_in_order, 0, 4);
+    tcase_add_loop_test(t, used_elements_that_change_later, 0, 4);
+    tcase_add_loop_test(t, used_at_the_wrong_place, 0, 2);
+    tcase_add_loop_test(t, writes_into_a_replaced_ring, 0, 4);
     tcase_add_loop_test(t, writes_after_a_reset, 0, 12);
     tcase_add_loop_test(t, writes_into_an_old_scenarios_memory, 0, 2);
     tcase_add_loop_test(t, writes_behind_a_fault, 0, 4);
