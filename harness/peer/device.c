@@ -91,17 +91,13 @@ static int device_deliver(void *self, const void *msg, size_t size)
 static int device_poll(void *self, void *buf, size_t cap)
 {
     struct pl_device_peer *peer = self;
-    int size = pl_outbox_take(&peer->out, buf, cap);
-    if (size != 0 || peer->deferred.head == peer->deferred.tail)
-        return size;
-    int err = handle_deferred(peer); /* no other request came behind it */
-    return err < 0 ? err : pl_outbox_take(&peer->out, buf, cap);
+    return pl_outbox_take(&peer->out, buf, cap);
 }
 
 static uint64_t device_next_ms(void *self)
 {
     const struct pl_device_peer *peer = self;
-    uint64_t next = UINT64_MAX;
+    uint64_t next = peer->deferred.head != peer->deferred.tail ? peer->deferred_until : UINT64_MAX;
     for (size_t i = 0; i < PL_DEVICE_MAX; i++) {
         const struct pl_device *dev = &peer->devices[i];
         if (dev->attached && dev->v.resetting && dev->reset_at < next)
@@ -117,6 +113,8 @@ static void device_advance(void *self, uint64_t now_ms)
     static const struct pl_msg none;
     struct pl_device_peer *peer = self;
     peer->now = now_ms;
+    if (peer->deferred.head != peer->deferred.tail && now_ms >= peer->deferred_until)
+        handle_deferred(peer); /* no other request came behind it */
     for (size_t i = 0; i < PL_DEVICE_MAX; i++) {
         struct pl_device *dev = &peer->devices[i];
         if (dev->attached)

@@ -186,6 +186,8 @@ void pl_act_process(struct pl_step *c)
 /* Leave the message for later: it is handled behind the next one. */
 void pl_act_defer(struct pl_step *c)
 {
+    enum { LATER_MS = 2 };
+    c->peer->deferred_until = c->peer->now + LATER_MS;
     if (c->peer->deferred.head == c->peer->deferred.tail)
         pl_outbox_put(&c->peer->deferred, c->req->bytes, c->req->size);
 }

@@ -144,7 +144,8 @@ struct pl_device_peer {
     struct pl_device devices[PL_DEVICE_MAX];
     struct pl_device nobody; /* stands where no device is */
     struct pl_outbox out, held;
-    struct pl_outbox deferred; /* a message that a mutant processes later */
+    struct pl_outbox deferred; /* a message that a mutant processes later, */
+    uint64_t deferred_until;   /* ms: behind the next one, or when none has come by then */
     bool replaying;
     uint8_t pending[PL_DEVICE_MAX_CONFIG]; /* bytes of a configuration change of the device's own */
     uint8_t scratch[PL_MSG_MAX + 1];       /* the array of a reply */

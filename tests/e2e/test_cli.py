@@ -137,7 +137,8 @@ def test_every_clause_that_can_be_exercised_is(run, tmp_path, clauses):
     judged = {c["id"] for c in clauses if c["judged"] and c["level"] != "MAY"}
     _, plain = report_of(run, tmp_path)
     reports = [plain] + [report_of(run, tmp_path, "--exec", f"exec {PLUMBLINE} serve device {options}")[1] for options in
-                         ("--option admin_vqs=2", *(f"--type {kind}" for kind in TYPES[1:]))]
+                         ("--option admin_vqs=2", "--option features_add=0x20", "--type console --option features_add=0x2",
+                          *(f"--type {kind}" for kind in TYPES[1:]))]
     passed = {c["id"] for report in reports for c in report["clauses"] if c["verdict"] == "pass" and c["count"]}
     assert judged & {c["id"] for c in plain["clauses"]} <= passed
 

@@ -678,7 +678,7 @@ def exercise(peer, few=0):
     were."""
     walk = WALKS.get(peer.bus.devices[peer.number].o["type"])
     o = peer.bus.devices[peer.number].o
-    if walk is None or not o["process_io"] or o["own_changes"]:
+    if walk is None or not o["process_io"] or o["own_changes"] or o["timed_changes"]:
         return 0
     count = 0
     for features, size in combinations(peer):

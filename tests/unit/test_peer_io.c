@@ -1027,7 +1027,8 @@ static void tell_chain(uint32_t index, const void *bytes, size_t n, size_t writa
     struct pl_ring_buffer buffers[32];
     size_t count = 0, total = n + writable;
     uint64_t from = room(n + 1), to = room(writable + 1);
-    memcpy(at(from), bytes, n);
+    if (n)
+        memcpy(at(from), bytes, n);
     memset(at(to), 0xee, writable);
     for (size_t done = 0; done < total && count < 32;) {
         bool writes = done >= n;
