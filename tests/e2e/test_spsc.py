@@ -187,15 +187,19 @@ def report(tmp_path):
     return json.loads((tmp_path / "r.json").read_text())
 
 
+def queue_files():
+    return {path.name for path in pathlib.Path("/dev/shm").glob("queue-plumbline-[0-9]*-*")}
+
+
 @pytest.mark.parametrize("carrier", ["seqpacket", "stream", "spsc"])
 def test_started_over_each_carrier(run, tmp_path, carrier):
+    before = queue_files()
     done = run("test", "--exec", f"{PLUMBLINE} serve device", "--carrier", carrier, "--json", "r.json", "--quiet")
     assert done.status == 0, done
     sizes = {s["parameters"].split("max_msg_size=")[1].split()[0] for s in report(tmp_path)["scenarios"]}
     assert sizes == ({"52", "64"} if carrier == "spsc" else {"52", "64", "264", "65535"})
-    # Files of a started IUT are named after the harness's process; other tests may run one just now.
-    left = [p.name for p in pathlib.Path("/dev/shm").glob("queue-plumbline-[0-9]*-*")]
-    assert not [p for p in left if not os.path.exists("/proc/" + p.split("-")[2])]
+    # Files of a started IUT are named after the harness's process; those of a run that was killed before are not ours.
+    assert not [name for name in queue_files() - before if not os.path.exists("/proc/" + name.split("-")[2])]
 
 
 def test_started_device_with_a_mutant_fails_its_clause(run, tmp_path):
