@@ -332,6 +332,9 @@ def test_cut_short_while_running(run, name, tmp_path):
         thread.start()
         done = run("test", "--connect", address, "--exhaustive")
         thread.join()
+    if done.status == 3:  # a slow build had not opened them by then
+        assert "the file has 0 bytes" in done.err, done
+        return
     assert done.status == 1 and "cut short" in done.out, done
 
 
