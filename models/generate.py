@@ -42,6 +42,13 @@ def optional(name):
         return None
 
 
+def take(files, more, spec):
+    """Add a draft's files; what the harness is built with once must be the same for all drafts."""
+    for name, text in more.items():
+        if files.setdefault(name, text) != text:
+            raise load.ModelError(f"{spec.name}:1: file: {name} would differ from another draft's")
+
+
 def main(models, out, scenarios=None):
     expected = expects.expected(scenarios) if scenarios else None
     specs, core = load.load(models, expected)
@@ -50,13 +57,20 @@ def main(models, out, scenarios=None):
     os.makedirs(out, exist_ok=True)
     files = {"pl_names.h": wire.names(specs, core), "pl_names.c": wire.names_c(specs),
              "pl_digest.h": f'#define PL_MODELS_DIGEST "{digest(models)}"\n'}
-    oracle, device = optional("oracle"), optional("device")
+    oracle, device, driver, bus = optional("oracle"), optional("device"), optional("driver"), optional("bus")
     for spec in specs:
         files[f"pl_spec_{spec.c}.c"] = wire.tables(spec, core)
         if device and spec.device is not None:
-            files.update(device.render(spec, core))
+            take(files, device.render(spec, core), spec)
+        if driver and spec.driver is not None:
+            take(files, driver.render(spec, core), spec)
+        if bus and spec.bus is not None:
+            take(files, bus.render(spec, core), spec)
     if oracle:
         files.update(oracle.render(specs, core))
+    types = optional("typefacts") if any(spec.clauses for spec in specs) else None
+    if types:
+        files.update(types.render(models, core))
     for module, name in (("lua", "virtio-msg.lua"), ("pycodec", "plumbline_codec.py"), ("docs", "clauses.md")):
         part = optional(module)
         if part:

@@ -2,6 +2,7 @@
 
 Every problem is one line `file:line: key 'x': why`; load() collects them all and raises ModelError.
 """
+import glob
 import os
 import re
 
@@ -56,6 +57,16 @@ class Doc(dict):
     lines = None
 
 
+SHALLOW = 10000  # nodes within each other that libyaml's own reader is trusted with: its recursion has no limit
+
+
+def compose(text):
+    """The document's nodes; by libyaml, where Python has it, which is ten times as fast."""
+    deepest = text.count("[") + text.count("{") + max(map(len, text.splitlines()), default=0)
+    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.compose(text, Loader=fast if deepest < SHALLOW else yaml.SafeLoader)
+
+
 class Items(list):
     """A list that knows the line of each item."""
     line = 0
@@ -82,7 +93,7 @@ class Loader:
                 self.file_problem(path, f"larger than {MAX_MODEL_BYTES} bytes")
                 return None
             with open(path, encoding="utf-8") as stream:
-                node = yaml.compose(stream, Loader=yaml.SafeLoader)
+                node = compose(stream.read())
             if node is None:
                 self.file_problem(path, "is empty")
                 return None
@@ -139,14 +150,11 @@ class Loader:
 
     def scalar(self, node, path, line):
         """A text, number, truth value or null; dates, byte strings and tags of YAML are none."""
-        loader = yaml.SafeLoader("")
         try:
-            value = loader.construct_object(node)
+            value = yaml.constructor.SafeConstructor().construct_object(node)
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError) as err:
             self.problem(path, line, node.value, f"not a scalar ({getattr(err, 'problem', None) or err})")
             return None
-        finally:
-            loader.dispose()
         if value is not None and not isinstance(value, (str, int, float)):
             self.problem(path, line, node.value, f"is a {type(value).__name__}, which no model has; quote it")
         elif isinstance(value, str) and BEYOND_TEXT.search(value):
@@ -257,8 +265,9 @@ class Spec:
         self.includes = []    # catalogues beside the draft's own clauses, as folders of models/
         self.catalogues = {}  # {name: title}, in the order of the clauses
         self.clauses = []
-        self.device = None
-        self.mutants = Items()
+        self.device = self.driver = None
+        self.mutants, self.driver_mutants = Items(), Items()
+        self.bus, self.bus_mutants = None, Items()
 
     def message(self, name):
         return next((m for m in self.messages if m.name == name), None)
@@ -535,33 +544,53 @@ def load_included(load, spec, root, core, seen):
 def share_mutants(spec):
     """A mutant breaks, besides what it names, each included clause that the same judgements decide."""
     by_id = {c.id: c for c in spec.clauses}
-    included = [c for c in spec.clauses if c.spec != spec.name and c.judged]
-    for mutant in spec.mutants:
+    included = [(c.id, set(c.predicates)) for c in spec.clauses if c.spec != spec.name and c.judged]
+    for mutant in [*spec.mutants, *spec.driver_mutants]:
         named = mutant.get("clauses") if isinstance(mutant, Doc) else None
         if not isinstance(named, Items):
             continue
         broken = {p for name in map(str, named) if name in by_id for p in by_id[name].predicates}
-        named.extend(c.id for c in included if c.id not in named and broken & set(c.predicates))
+        named.extend(name for name, predicates in included if name not in named and broken & predicates)
 
 
 def load_core(load, root):
     path = os.path.join(root, "virtio-core", "core.yaml")
     doc = load.read(path)
-    schema = {"status_bits": (dict, True), "feature_bits": (dict, True), "limits": (dict, True),
+    schema = {"status_bits": (dict, True), "feature_bits": (dict, True), "legacy_bits": (list, True), "limits": (dict, True),
               "device_types": (list, True)}
     if doc is None or not load.check(doc, path, schema):
         return None
+    for bit in doc["legacy_bits"]:
+        if not is_bit(bit):
+            load.problem(path, doc.lines["legacy_bits"], "legacy_bits", f"'{shown(bit)}' is no feature bit")
+    for name in ("COMMON_BITS_FIRST", "COMMON_BITS_LAST"):
+        if name not in doc["limits"]:
+            load.problem(path, doc.lines["limits"], "limits", f"'{name}' is missing")
     load.numbers(doc["status_bits"], 1, 255)
     load.numbers(doc["feature_bits"], 0, 63)
     load.numbers(doc["limits"], 0, MAX_U64)
     for item in load.each(doc["device_types"], path, {"name": (str, True), "id": (int, True), "shm": (bool, True),
-                                                      "opaque": (list, True), "requires": (list, False)}):
+                                                      "opaque": (list, True), "requires": (list, False),
+                                                      "features": (list, False), "optional": (list, False),
+                                                      "wide": (list, False), "insists": (list, False)}):
         load.identifier(item, "name")
         if not 0 <= item["id"] <= 0xffffffff:
             load.problem(path, item.lines["id"], "id", "does not fit 32 bits")
         for part in item["opaque"]:
             if not is_range(part):
                 load.problem(path, item.lines["opaque"], "opaque", f"'{part}' is no [first, last] of byte offsets")
+        for bit in item.get("features", []):
+            if not is_bit(bit):
+                load.problem(path, item.lines["features"], "features", f"'{shown(bit)}' is no feature bit")
+        for part in item.get("optional", []):
+            if not (isinstance(part, list) and len(part) == 3 and is_range(part[:2]) and is_bit(part[2])):
+                load.problem(path, item.lines["optional"], "optional", f"'{shown(part)}' is no [first, last, feature bit]")
+        for part in item.get("wide", []):
+            if not is_range(part):
+                load.problem(path, item.lines["wide"], "wide", f"'{shown(part)}' is no [first, last] of byte offsets")
+        for bit in item.get("insists", []):
+            if not is_bit(bit):
+                load.problem(path, item.lines["insists"], "insists", f"'{shown(bit)}' is no feature bit")
         for part in item.get("requires", []):
             if not is_need(part):
                 load.problem(path, item.lines["requires"], "requires",
@@ -569,12 +598,15 @@ def load_core(load, root):
     return doc
 
 
+def is_bit(n):
+    """Whether this is the number of a feature bit."""
+    return isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2048
+
+
 def is_need(part):
     """Whether this is [bit, [bit]] or [bit, [bit, bit]]."""
-    def bit(n):
-        return isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2048
-    return (isinstance(part, list) and len(part) == 2 and bit(part[0]) and isinstance(part[1], list) and
-            1 <= len(part[1]) <= 2 and all(bit(n) for n in part[1]))
+    return (isinstance(part, list) and len(part) == 2 and is_bit(part[0]) and isinstance(part[1], list) and
+            1 <= len(part[1]) <= 2 and all(is_bit(n) for n in part[1]))
 
 
 def is_range(part):
@@ -584,19 +616,59 @@ def is_range(part):
             0 <= part[0] <= part[1] <= 0xffffffff)
 
 
-def load_device(load, spec, folder):
-    """device.yaml and mutants.yaml, read; gen/device.py checks what they say."""
-    path = os.path.join(folder, "device.yaml")
+HIDING = ("stream", "spsc")
+
+
+def check_hidden(model, doc):
+    """The carriers that hide a mutant: those where msg_size is the framing."""
+    for carrier in doc.get("hidden", []):
+        if carrier not in HIDING:
+            model.problem(doc, "hidden", f"'{carrier}' is none of {', '.join(HIDING)}")
+
+
+def c_hidden(doc):
+    """The same as what stands between the braces of a C array."""
+    return ", ".join([f'"{carrier}"' for carrier in doc.get("hidden", [])] + ["NULL"])
+
+
+def load_mutants(load, folder, names):
+    """The mutants of all files whose names match, one behind the other."""
+    mutants = Items()
+    mutants.lines = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), names))):
+        more = read_list(load, path, "mutants")
+        mutants.lines = [*mutants.lines, *more.lines]
+        mutants.extend(more)
+    return mutants
+
+
+def load_peer(load, folder, name):
+    """A peer's model, read; gen/device.py or gen/driver.py checks what it says. None where there is none."""
+    path = os.path.join(folder, name)
+    doc = load.read(path) if os.path.exists(path) else None
+    if doc is not None and not isinstance(doc, Doc):
+        load.file_problem(path, "a mapping is expected here")
+    return doc
+
+
+def load_peers(load, spec, folder):
+    """The reference peers of a draft and their mutants."""
+    spec.device = load_peer(load, folder, "device.yaml")
+    spec.mutants = load_mutants(load, folder, "mutants*.yaml")
+    spec.driver = load_peer(load, folder, "driver.yaml")
+    spec.driver_mutants = load_mutants(load, folder, "driver_mutants*.yaml")
+
+
+def load_bus(load, spec, folder):
+    """bus.yaml and bus_mutants.yaml, read; gen/bus.py checks what they say."""
+    path = os.path.join(folder, "bus.yaml")
     if os.path.exists(path):
-        spec.device = load.read(path)
-        if spec.device is not None and not isinstance(spec.device, Doc):
+        spec.bus = load.read(path)
+        if spec.bus is not None and not isinstance(spec.bus, Doc):
             load.file_problem(path, "a mapping is expected here")
-    for name in ("mutants.yaml", "mutants_io.yaml"):
-        path = os.path.join(folder, name)
-        if os.path.exists(path):
-            more = read_list(load, path, "mutants")
-            spec.mutants.lines = [*spec.mutants.lines, *more.lines]
-            spec.mutants.extend(more)
+    path = os.path.join(folder, "bus_mutants.yaml")
+    if os.path.exists(path):
+        spec.bus_mutants = read_list(load, path, "mutants")
 
 
 def load(root, expected=None):
@@ -621,7 +693,8 @@ def load(root, expected=None):
         load_included(loader, spec, root, core, seen)
         for clause in spec.clauses:
             clause.expected = clause.by_scenario and clause.id in (expected or ())
-        load_device(loader, spec, folder)
+        load_peers(loader, spec, folder)
+        load_bus(loader, spec, folder)
         share_mutants(spec)
         specs.append(spec)
     if not specs:

@@ -250,12 +250,38 @@ def core_facts(core):
                       f"    if (device_id == {t['id']}) {{",
                       f"        *n = sizeof({t['name']}) / sizeof({t['name']}[0]);",
                       f"        return {t['name']};", "    }"]
+    insists = [f"(device_id == {t['id']} && bit == {bit})" for t in core["device_types"] for bit in t.get("insists", [])]
     return "\n".join(["/* Generated from models/virtio-core: facts about device types. */",
                       '#include "oracle/private.h"', "",
                       "const struct pl_feature_need *pl_type_needs(uint64_t device_id, size_t *n)", "{",
                       *needs, "    *n = 0;", "    return NULL;", "}", "",
+                      "bool pl_type_insists(uint64_t device_id, unsigned bit)", "{",
+                      f"    return {' || '.join(insists) or 'false'};", "}", "",
                       "bool pl_type_opaque(uint64_t device_id, uint64_t offset)", "{",
-                      f"    return {' || '.join(opaque) or 'false'};", "}", ""])
+                      f"    return {' || '.join(opaque) or 'false'};", "}", "", *driver_facts(core)])
+
+
+def driver_facts(core):
+    """What a driver has to know of device types: described bits, optional fields, wide fields."""
+    known = sorted(set(core["feature_bits"].values()) | set(core["legacy_bits"]))
+    first, last = core["limits"]["COMMON_BITS_FIRST"], core["limits"]["COMMON_BITS_LAST"]
+    out = ['#include "oracle/drv_private.h"', "", "bool pl_type_described(uint64_t device_id, uint64_t bit)", "{",
+           f"    if (bit - {first} <= {last - first})",
+           f"        return {' || '.join(f'bit == {b}' for b in known)};", "    switch (device_id) {"]
+    for t in core["device_types"]:
+        if "features" in t:
+            out += [f"    case {t['id']}:", f"        return {' || '.join(f'bit == {b}' for b in t['features']) or 'false'};"]
+    out += ["    default:", "        return true;", "    }", "}", "",
+            "int pl_type_optional(uint64_t device_id, uint64_t offset, uint64_t length)", "{"]
+    for t in core["device_types"]:
+        out += [f"    if (device_id == {t['id']} && offset - {a} <= {b - a} && offset + length <= {b + 1})\n        return {bit};"
+                for a, b, bit in t.get("optional", [])]
+    out += ["    return -1;", "}", "",
+            "bool pl_type_wide(uint64_t device_id, uint64_t offset, uint64_t middle, uint64_t end)", "{"]
+    for t in core["device_types"]:
+        out += [f"    if (device_id == {t['id']} && offset <= {b} && middle > {a} && middle <= {b} && end > middle)\n        return true;"
+                for a, b in t.get("wide", [])]
+    return out + ["    return false;", "}", ""]
 
 
 def render(specs, core):

@@ -72,6 +72,7 @@ def numbers(doc):
     out += [f"#define PL_VU_{k} {v:#x}u" for k, v in doc["constants"].items()]
     out += [f"#define PL_VU_PF_{k} (UINT64_C(1) << {v})" for k, v in doc["protocol_features"].items()]
     out += [f"#define PL_VU_F_{k} (UINT64_C(1) << {v})" for k, v in doc["hidden_features"].items()]
+    out += [f"#define PL_VU_BACKEND_{k} {v}u" for k, v in doc["backend_requests"].items()]
     hidden = " | ".join(f"PL_VU_F_{k}" for k in doc["hidden_features"])
     return out + [f"#define PL_VU_HIDDEN ({hidden})", ""]
 
@@ -102,7 +103,8 @@ def observable(doc):
         unknown = [i for i in ids if i not in doc["observable"]]
         if unknown or feature != "STATUS":
             raise BindingError(f"observable_needs: {feature}: {', '.join(unknown) or 'unknown feature'}")
-    lists = {"with_status": doc["observable"],
+    lists = {"driver": doc["observable_driver"],
+             "with_status": doc["observable"],
              "without_status": [i for i in doc["observable"] if i not in needs.get("STATUS", [])]}
     return [f"static const char *const pl_vu_observable_{k}[] = {{" +
             ", ".join(f'"{i}"' for i in ids) + ", NULL};" for k, ids in lists.items()] + [""]
