@@ -116,8 +116,11 @@ bool pl_is_spsc(const char *text)
 int pl_address_check(const char *text, bool listening, char *error, size_t cap)
 {
     struct pl_address address;
-    if (!listening && after(text, "vhost-user:"))
-        return 0; /* the gateway takes it apart */
+    const char *gateway = after(text, "vhost-user:");
+    if (gateway && (*gateway == '\0' || *gateway == ','))
+        return bad_address(text, error, cap, "the path is missing");
+    if (gateway)
+        return 0; /* the gateways take the rest apart */
     if (pl_is_spsc(text)) {
         struct pl_spsc_address spsc;
         return pl_spsc_parse(text, listening, &spsc, error, cap);

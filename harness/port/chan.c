@@ -61,9 +61,25 @@ static int chan_end(struct pl_chan *chan, int reason)
     return -EPIPE;
 }
 
-/* Framing is lost: nothing that follows means anything, so the connection ends here. */
-static int chan_break(struct pl_chan *chan)
+void pl_chan_keep(struct pl_chan *chan, const struct pl_spec *spec, const uint8_t *header)
 {
+    chan->n_lost = spec->header.size < sizeof chan->lost ? spec->header.size : sizeof chan->lost;
+    memcpy(chan->lost, header, chan->n_lost);
+}
+
+size_t pl_chan_begun(const struct pl_chan *chan, const struct pl_spec *spec, uint8_t *header)
+{
+    size_t n = spec->header.size;
+    if (!chan->buf || chan->fill - chan->start < n || n > PL_UNFRAMED_MAX)
+        return 0;
+    memcpy(header, chan->buf + chan->start, n);
+    return n;
+}
+
+/* Framing is lost: nothing that follows means anything, so the connection ends here. */
+static int chan_break(struct pl_chan *chan, const struct pl_spec *spec)
+{
+    pl_chan_keep(chan, spec, chan->buf + chan->start);
     chan->broken = true;
     shutdown(chan->fd, SHUT_RDWR);
     return -EPROTO;
@@ -198,12 +214,12 @@ static int stream_cut(struct pl_chan *chan, const struct pl_spec *spec, void *bu
         chan_fail(chan, -EPROTO,
                   "a message announces msg_size %llu, less than its header of %u bytes",
                   (unsigned long long)size, (unsigned)spec->header.size);
-        return chan_break(chan);
+        return chan_break(chan, spec);
     }
     if (size > max) {
         chan_fail(chan, -EPROTO, "a message announces msg_size %llu, more than the maximum of %zu",
                   (unsigned long long)size, max);
-        return chan_break(chan);
+        return chan_break(chan, spec);
     }
     if (have < size)
         return 0;

@@ -111,7 +111,10 @@ static bool is_simple(const char *command)
            !strpbrk(command, ";&|()\n#");
 }
 
-/* The child's half, between fork and exec: only what is safe there. */
+/*
+ * The child's half, between vfork and exec: only what is safe there. It has its caller's memory and
+ * leaves it alone.
+ */
 _Noreturn static void child_run(char *command, const struct pl_child_setup *setup, int err_fd,
                                 pid_t parent)
 {
@@ -155,14 +158,23 @@ int pl_raise_pair(int ends[2])
     return err;
 }
 
-/* Start the command's process with the pipe's writing end. Its number, or a negative errno. */
+/*
+ * Start the command's process with the pipe's writing end. Its number, or a negative errno. With
+ * vfork nothing of a large harness with many threads is copied for a program that replaces it.
+ */
 static pid_t child_fork(char *command, const struct pl_child_setup *setup, int err_fd)
 {
-    pid_t parent = getpid(), pid = fork();
+    sigset_t all, before;
+    pid_t parent = getpid();
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = vfork();
     if (pid == 0)
         child_run(command, setup, err_fd, parent);
+    int err = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid < 0)
-        return -errno;
+        return -err;
     setpgid(pid, pid); /* here too, so that it can be signalled as a group at once */
     return pid;
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "port/clock.h"
 #include "port/control.h"
 #include "port/private.h"
 #include "port/utf8.h"
@@ -82,6 +83,13 @@ static int control_cut(struct pl_control *control, char *line, size_t cap)
     return 1;
 }
 
+/* Wait for the socket, until the deadline of the clock that counts. */
+static int control_wait(struct pl_control *control, struct pl_link *link, int64_t deadline)
+{
+    return control->clock ? pl_clock_wait(control->clock, link, control->fd, (uint64_t)deadline)
+                          : pl_link_wait(link, control->fd, POLLIN, deadline);
+}
+
 /* Read the next line: 1, 0 at the deadline, or a negative errno. */
 static int control_line(struct pl_control *control, struct pl_link *link, char *line, size_t cap,
                         int64_t deadline)
@@ -101,10 +109,10 @@ static int control_line(struct pl_control *control, struct pl_link *link, char *
             control->fill += (size_t)n;
         } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
             return control_ended(control, link);
-        } else if (pl_link_wait(link, control->fd, POLLIN, deadline) != 0) {
+        } else if (control_wait(control, link, deadline) != 0) {
             return 0;
         }
-        if (deadline != INT64_MAX && n > 0 && pl_left_ms(deadline) == 0 &&
+        if (!control->clock && deadline != INT64_MAX && n > 0 && pl_left_ms(deadline) == 0 &&
             !memchr(control->buf, '\n', control->fill))
             return 0;
     }
@@ -165,6 +173,19 @@ static int control_answer(struct pl_control *control, struct pl_link *link, cons
     }
 }
 
+static int control_converse(struct pl_control *control, struct pl_link *link, const char *line,
+                            char *answer, size_t cap, int timeout_ms)
+{
+    int limit = timeout_ms > 0 ? timeout_ms : 0;
+    int64_t deadline = pl_clock_ms() + limit;
+    if (control->clock)
+        pl_clock_disturb(control->clock);
+    int r = control_send(control, link, line, deadline);
+    if (control->clock)
+        deadline = (int64_t)link->port->now_ms + limit;
+    return r < 0 ? r : control_answer(control, link, line, answer, cap, deadline);
+}
+
 int pl_control_ask(struct pl_control *control, struct pl_link *link, const char *line, char *answer,
                    size_t cap, int timeout_ms)
 {
@@ -175,11 +196,11 @@ int pl_control_ask(struct pl_control *control, struct pl_link *link, const char 
                             LINE_MAX_BYTES);
     if (link->chan.fd < 0)
         return pl_port_fail(link->port, -EPIPE, "there is no connection");
-    if (control->commands)
-        return pl_control_run(control, link, line, answer, cap, timeout_ms);
-    if (control->fd < 0)
+    if (!control->commands && control->fd < 0)
         return pl_port_fail(link->port, -ENOTSUP, "there is no control");
-    int64_t deadline = pl_clock_ms() + (timeout_ms > 0 ? timeout_ms : 0);
-    int r = control_send(control, link, line, deadline);
-    return r < 0 ? r : control_answer(control, link, line, answer, cap, deadline);
+    link->attended = link->port->meanwhile != NULL;
+    int r = control->commands ? pl_control_run(control, link, line, answer, cap, timeout_ms)
+                              : control_converse(control, link, line, answer, cap, timeout_ms);
+    link->attended = false;
+    return r;
 }

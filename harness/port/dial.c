@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include "port/private.h"
 
 #define CONNECT_TIMEOUT_MS 5000
+#define BOUND_MS           500 /* from a socket's file being there until it is listened on */
 
 static int dial_fail(const char *text, int err, const char *what, char *error, size_t cap)
 {
@@ -118,6 +120,18 @@ static int reach_fd(const char *text, const struct pl_address *address, char *er
     return address->fd;
 }
 
+/* Who waits for the file of a socket to come up may be here before it is listened on. */
+static int await_unix(const struct pl_address *address, int timeout_ms)
+{
+    int64_t deadline = pl_clock_ms() + (timeout_ms < BOUND_MS ? timeout_ms : BOUND_MS);
+    int fd = reach_unix(address, timeout_ms);
+    while (fd == -ECONNREFUSED && pl_clock_ms() < deadline) {
+        poll(NULL, 0, 5);
+        fd = reach_unix(address, timeout_ms);
+    }
+    return fd;
+}
+
 int pl_address_reach(const char *text, int timeout_ms, char *error, size_t cap)
 {
     struct pl_address address;
@@ -130,7 +144,7 @@ int pl_address_reach(const char *text, int timeout_ms, char *error, size_t cap)
         return reach_tcp(text, &address, timeout_ms, error, cap);
     if (address.kind == PL_ADDRESS_FD)
         return reach_fd(text, &address, error, cap);
-    int fd = reach_unix(&address, timeout_ms);
+    int fd = await_unix(&address, timeout_ms);
     return fd < 0 ? dial_fail(text, fd, "connect", error, cap) : fd;
 }
 

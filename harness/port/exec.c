@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "port/clock.h"
 #include "port/memory.h"
 #include "port/private.h"
 #include "port/spsc.h"
@@ -23,8 +24,9 @@ struct exec_port {
     struct pl_link link, far;
     struct pl_child child;
     struct pl_control control;
+    struct pl_clock clock;
     char *command;
-    bool offers_control, is_bus;
+    bool offers_control, offers_clock, is_bus, is_driver;
     enum pl_carrier carrier;
     struct pl_spsc_host *spsc; /* of PL_CARRIER_SPSC, made anew for each start */
     char name[64];             /* of that: spsc:NAME */
@@ -35,7 +37,7 @@ struct exec_port {
 
 /* The descriptors that a start hands to the IUT: -1 where there is none. */
 struct hand {
-    int msg, dev, ctl;
+    int msg, dev, ctl, clock;
 };
 
 static struct exec_port *exec_of(struct pl_port *port)
@@ -65,9 +67,9 @@ static int make_rings(struct exec_port *x, int wake)
     unsigned drawn = 0;
     int err = getrandom(&drawn, sizeof drawn, 0) < 0 ? -errno : 0;
     snprintf(x->name, sizeof x->name, "spsc:plumbline-%ld-%08x", (long)getpid(), drawn);
+    enum pl_spsc_end end = x->is_driver ? PL_SPSC_DEVICE : PL_SPSC_DRIVER;
     if (err == 0)
-        x->spsc =
-            pl_spsc_open(x->name, PL_SPSC_DRIVER, true, &err, x->port.error, sizeof x->port.error);
+        x->spsc = pl_spsc_open(x->name, end, true, &err, x->port.error, sizeof x->port.error);
     if (err == 0)
         return pl_link_meet(&x->link, x->spsc, 0, wake);
     close(wake);
@@ -94,14 +96,18 @@ static int make_sockets(struct exec_port *x, struct hand *hand)
         hand->ctl = pair[1];
         x->control.fd = pair[0];
     }
+    if (r == 0 && x->offers_clock && (r = make_pair(SOCK_STREAM, pair)) == 0) {
+        hand->clock = pair[1];
+        pl_clock_open(&x->clock, pair[0]);
+    }
     return r == 0 ? 0 : pl_port_fail(&x->port, r, "cannot make sockets: %s", strerror(-r));
 }
 
 /* Start the command with everything that it finds in its environment. */
 static int spawn(struct exec_port *x, const struct hand *hand, const struct pl_bus_params *bus)
 {
-    char text[7][96], params[72];
-    const char *extra[8] = {NULL};
+    char text[8][96], params[72];
+    const char *extra[9] = {NULL};
     size_t n = 0;
     pl_bus_params_format(bus, params, sizeof params);
     if (x->spsc)
@@ -116,14 +122,18 @@ static int spawn(struct exec_port *x, const struct hand *hand, const struct pl_b
         snprintf(text[n++], 96, "PLUMBLINE_DEVICE_FD=%d", hand->dev);
     if (hand->ctl >= 0)
         snprintf(text[n++], 96, "PLUMBLINE_CTL_FD=%d", hand->ctl);
+    if (hand->clock >= 0)
+        snprintf(text[n++], 96, "PLUMBLINE_CLOCK_FD=%d", hand->clock);
     for (size_t i = 0; i < n; i++)
         extra[i] = text[i];
-    int fds[4] = {hand->msg, x->mem_fd};
+    int fds[5] = {hand->msg, x->mem_fd};
     size_t n_fds = 2;
     if (hand->dev >= 0)
         fds[n_fds++] = hand->dev;
     if (hand->ctl >= 0)
         fds[n_fds++] = hand->ctl;
+    if (hand->clock >= 0)
+        fds[n_fds++] = hand->clock;
     struct pl_child_setup setup = {pl_environment(extra), fds, n_fds};
     int r = setup.env ? pl_child_start(&x->child, x->command, &setup) : -ENOMEM;
     free((void *)(uintptr_t)setup.env);
@@ -137,6 +147,7 @@ static void disconnect(struct exec_port *x)
     pl_spsc_close(x->spsc);
     x->spsc = NULL;
     pl_control_disconnect(&x->control);
+    pl_clock_close(&x->clock);
 }
 
 static int exec_stop(struct pl_port *port, struct pl_end *end);
@@ -144,21 +155,22 @@ static int exec_stop(struct pl_port *port, struct pl_end *end);
 static int exec_start(struct pl_port *port, const struct pl_bus_params *bus)
 {
     struct exec_port *x = exec_of(port);
-    struct hand hand = {-1, -1, -1};
+    struct hand hand = {-1, -1, -1, -1};
     exec_stop(port, NULL);
     int r = pl_port_adopt(port, bus);
     if (r < 0)
         return r;
     x->device_side.max_msg_size = port->max_msg_size;
     x->end = (struct pl_end){.how = PL_END_RUNNING};
+    port->now_ms = 0;
     if (x->used)
         pl_memory_clear(port, x->mem_fd);
     x->used = true;
     r = make_sockets(x, &hand);
     if (r == 0)
         r = spawn(x, &hand, bus);
-    int given[] = {hand.msg, hand.dev, hand.ctl};
-    for (size_t i = 0; i < 3; i++)
+    int given[] = {hand.msg, hand.dev, hand.ctl, hand.clock};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (given[i] >= 0)
             close(given[i]);
     if (r < 0)
@@ -202,6 +214,7 @@ static int exec_stop(struct pl_port *port, struct pl_end *end)
         pl_link_finish(&x->link);
         pl_link_finish(&x->far);
         pl_control_disconnect(&x->control);
+        pl_clock_close(&x->clock);
         bool exited = wait_for_exit(x, FINISH_MS);
         disconnect(x);
         if (!exited && !pl_child_wait(&x->child, pl_clock_ms() + CLOSED_MS))
@@ -236,14 +249,18 @@ static void exec_close(struct pl_port *port)
 
 static int exec_send(struct pl_port *port, const void *msg, size_t size)
 {
-    return pl_link_send(&exec_of(port)->link, msg, size);
+    struct exec_port *x = exec_of(port);
+    pl_clock_disturb(&x->clock);
+    return pl_link_send(&x->link, msg, size);
 }
 
 static int exec_receive(struct pl_port *port, void *buf, size_t cap, int timeout_ms)
 {
+    struct exec_port *x = exec_of(port);
     if (pl_guard_lost(port->mem))
         return pl_port_fail(port, -EPROTO, "the memory's file was cut short");
-    return pl_link_receive(&exec_of(port)->link, buf, cap, timeout_ms);
+    return x->clock.fd >= 0 ? pl_clock_receive(&x->clock, &x->link, buf, cap, timeout_ms)
+                            : pl_link_receive(&x->link, buf, cap, timeout_ms);
 }
 
 static int exec_control(struct pl_port *port, const char *line, char *answer, size_t cap,
@@ -298,6 +315,11 @@ static void side_close(struct pl_port *side)
     (void)side; /* freed with the driver side */
 }
 
+static void exec_wait_sides(struct pl_port *port, int timeout_ms)
+{
+    pl_link_wait_either(&exec_of(port)->link, &exec_of(port)->far, timeout_ms);
+}
+
 static const struct pl_port_ops side_ops = {side_start,   side_send, side_receive,
                                             side_control, side_stop, side_close};
 
@@ -314,6 +336,7 @@ static void give_device_side(struct exec_port *x, const struct pl_port_options *
     if (!x->is_bus)
         return;
     x->port.device_side = &x->device_side;
+    x->port.wait_sides = exec_wait_sides;
     x->link.other = &x->far;
     x->far.other = &x->link;
 }
@@ -332,6 +355,10 @@ struct pl_port *pl_port_exec(const struct pl_port_options *options, char *error,
     x->port.carrier_max = x->carrier == PL_CARRIER_SPSC ? PL_SPSC_SLOT_SIZE : 0;
     x->offers_control = !options->no_control && !options->control_commands;
     x->port.has_control = x->offers_control || options->control_commands;
+    x->offers_clock = options->clock;
+    x->is_driver = options->driver;
+    x->port.virtual_time = options->clock;
+    x->clock = (struct pl_clock){.fd = -1};
     x->child = (struct pl_child){.pidfd = -1, .err_fd = -1};
     snprintf(x->port.name, sizeof x->port.name, "exec:%s", options->exec);
     pl_link_init(&x->link, &x->port, options);
@@ -340,6 +367,7 @@ struct pl_port *pl_port_exec(const struct pl_port_options *options, char *error,
     x->mem_fd = -1;
     x->command = strdup(options->exec);
     int r = pl_control_init(&x->control, options->control_commands, error, cap);
+    x->control.clock = x->offers_clock ? &x->clock : NULL;
     if (r == 0 && !x->command)
         snprintf(error, cap, "no memory for the command");
     if (r == 0 && x->command) {

@@ -81,14 +81,15 @@ static struct guard *take_guard(void)
     return NULL;
 }
 
-int pl_guard_map(int fd, size_t size, void **out)
+/* Map with these flags, and guard it. 0 or a negative errno. */
+static int map_guarded(int fd, size_t size, int flags, void **out)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (size + page - 1) / page * page;
     pthread_once(&handler_once, install_handler);
     struct guard *g = take_guard();
     if (!g)
         return -EMFILE;
-    void *mem = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *mem = mmap(NULL, whole, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (mem == MAP_FAILED) {
         int err = -errno;
         atomic_store(&g->state, GUARD_FREE);
@@ -100,6 +101,29 @@ int pl_guard_map(int fd, size_t size, void **out)
     atomic_store(&g->state, GUARD_LIVE);
     *out = mem;
     return 0;
+}
+
+int pl_guard_map(int fd, size_t size, void **out)
+{
+    return map_guarded(fd, size, MAP_SHARED, out);
+}
+
+int pl_guard_reserve(size_t size, void **out)
+{
+    return map_guarded(-1, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, out);
+}
+
+int pl_guard_clear(void *at, size_t size)
+{
+    void *got = mmap(at, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    return got == MAP_FAILED ? -errno : 0;
+}
+
+int pl_guard_place(void *at, size_t size, int fd, uint64_t offset)
+{
+    void *got = mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
+    return got == MAP_FAILED ? -errno : 0;
 }
 
 bool pl_guard_lost(const void *mem)

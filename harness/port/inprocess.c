@@ -46,12 +46,7 @@ static int inprocess_start(struct pl_port *port, const struct pl_bus_params *bus
         memset(port->mem, 0, port->mem_size);
     x->used = true;
     port->now_ms = 0;
-    struct pl_endpoint_env env = {.revision = bus->revision,
-                                  .max_msg_size = bus->max_msg_size,
-                                  .features = bus->features,
-                                  .mem = port->mem,
-                                  .mem_base = port->mem_base,
-                                  .mem_size = port->mem_size};
+    struct pl_endpoint_env env = pl_port_env(port, bus);
     x->self = x->endpoint->open(x->config, &env);
     return x->self ? 0 : pl_port_fail(port, -ENOMEM, "the endpoint could not be opened");
 }
@@ -69,6 +64,8 @@ static int inprocess_send(struct pl_port *port, const void *msg, size_t size)
 static int inprocess_poll(struct inprocess_port *x, void *buf, size_t cap)
 {
     int r = x->endpoint->poll(x->self, buf, cap);
+    if (r == -ESHUTDOWN)
+        return pl_port_fail(&x->port, -EPIPE, "the endpoint ended");
     if (r < 0)
         return pl_port_fail(&x->port, r, "the endpoint gave no message: %s", strerror(-r));
     if ((size_t)r > cap)
@@ -104,16 +101,39 @@ static int inprocess_receive(struct pl_port *port, void *buf, size_t cap, int ti
     return r;
 }
 
+/* Both ends go on, in turns, until the endpoint answers or virtual time is up. */
+static int inprocess_answer(struct inprocess_port *x, const char *line, char *answer, size_t cap,
+                            int timeout_ms)
+{
+    struct pl_port *port = &x->port;
+    uint64_t until = port->now_ms + (timeout_ms > 0 ? (uint64_t)timeout_ms : 0);
+    for (int i = 0; i < EVENTS_MAX; i++) {
+        int wish = port->meanwhile ? port->meanwhile(port->meanwhile_opaque) : -1;
+        if (!x->self)
+            return -EPIPE;
+        if (x->endpoint->answer(x->self, answer, cap))
+            return 0;
+        uint64_t next = wish >= 0 && port->now_ms + (uint64_t)wish < until
+                            ? port->now_ms + (uint64_t)wish
+                            : until;
+        if (wish == PL_MEANWHILE_STOP || (!inprocess_advance(x, next) && next == until))
+            break;
+    }
+    snprintf(port->error, sizeof port->error, "control '%.60s' was not answered in time", line);
+    return -ETIMEDOUT;
+}
+
 static int inprocess_control(struct pl_port *port, const char *line, char *answer, size_t cap,
                              int timeout_ms)
 {
     struct inprocess_port *x = inprocess_of(port);
-    (void)timeout_ms; /* the answer is there at once */
     if (!x->endpoint->control)
         return pl_port_fail(port, -ENOTSUP, "the endpoint has no control");
     if (!x->self)
         return pl_port_fail(port, -EPIPE, "the endpoint is not started");
     int r = x->endpoint->control(x->self, line, answer, cap);
+    if (r == 1 && x->endpoint->answer)
+        r = inprocess_answer(x, line, answer, cap, timeout_ms);
     return r >= 0 ? 0 : pl_port_fail(port, r, "control '%s': %s", line, strerror(-r));
 }
 

@@ -115,11 +115,25 @@ static bool link_poll(struct pl_link *link, int fd, short events, int timeout_ms
     return p[0].revents != 0;
 }
 
+int pl_link_attend(struct pl_link *link, int left)
+{
+    if (!link->attended)
+        return left;
+    link->attended = false; /* what it sends and receives is no occasion to call it again */
+    int ms = link->port->meanwhile(link->port->meanwhile_opaque);
+    link->attended = true;
+    if (ms == PL_MEANWHILE_STOP)
+        return ms;
+    return ms >= 0 && (left < 0 || ms < left) ? ms : left;
+}
+
 int pl_link_wait(struct pl_link *link, int fd, short events, int64_t deadline)
 {
     for (;;) {
-        int left = pl_left_ms(deadline);
-        if (link_poll(link, fd, events, left))
+        int left = pl_left_ms(deadline), wait = pl_link_attend(link, left);
+        if (wait == PL_MEANWHILE_STOP)
+            return -ETIMEDOUT;
+        if (link_poll(link, fd, events, wait))
             return 0;
         if (left == 0)
             return -ETIMEDOUT;
@@ -153,6 +167,18 @@ int pl_link_send(struct pl_link *link, const void *msg, size_t size)
     return r > 0 ? 0 : pl_port_fail(link->port, r, "%s", link->chan.error);
 }
 
+/* Nothing came, or nothing will: what of it was too little for a message. */
+static int link_nothing(struct pl_link *link, int err)
+{
+    struct pl_port *port = link->port;
+    const struct pl_chan *chan = &link->chan;
+    port->n_unframed = chan->n_lost;
+    memcpy(port->unframed, chan->lost, chan->n_lost);
+    if (err == 0 && chan->stream)
+        port->n_unframed = pl_chan_begun(chan, port->spec, port->unframed);
+    return err;
+}
+
 /* What came while the port did something else, in the order in which it came. */
 static int link_take(struct pl_link *link, void *buf, size_t cap)
 {
@@ -161,6 +187,7 @@ static int link_take(struct pl_link *link, void *buf, size_t cap)
         return (int)size;
     int err = link->late;
     link->late = 0;
+    link_nothing(link, err);
     return pl_port_fail(link->port, err, "%s", link->late_error);
 }
 
@@ -178,7 +205,7 @@ int pl_link_receive(struct pl_link *link, void *buf, size_t cap, int timeout_ms)
     if (r == 0 && timeout_ms == 0) {
         if (link->child)
             pl_child_drain(link->child);
-        return 0;
+        return link_nothing(link, 0);
     }
     int64_t deadline = pl_deadline_after(timeout_ms, wait && !link->chan.spsc);
     while (r == 0) {
@@ -186,11 +213,35 @@ int pl_link_receive(struct pl_link *link, void *buf, size_t cap, int timeout_ms)
             pl_child_drain(link->child);
         int left = pl_left_ms(deadline);
         if (left == 0)
-            return 0;
+            return link_nothing(link, 0);
         if (link_poll(link, link->chan.fd, POLLIN, left))
             r = pl_chan_try(&link->chan, link->port->spec, buf, cap, max, PL_WAIT_NOT);
     }
-    return r > 0 ? r : pl_port_fail(link->port, r, "%s", link->chan.error);
+    return r > 0 ? r : pl_port_fail(link->port, link_nothing(link, r), "%s", link->chan.error);
+}
+
+static bool has_news(const struct pl_link *link)
+{
+    return link->pending.head != link->pending.tail || link->late != 0 || link->chan.fd < 0 ||
+           link->chan.ended || (link->chan.stream && link->chan.start != link->chan.fill);
+}
+
+void pl_link_wait_either(struct pl_link *a, struct pl_link *b, int timeout_ms)
+{
+    struct pollfd p[3] = {{.fd = a->chan.fd, .events = POLLIN},
+                          {.fd = b->chan.fd, .events = POLLIN},
+                          {.fd = a->child ? a->child->err_fd : -1, .events = POLLIN}};
+    int64_t deadline = pl_clock_ms() + timeout_ms;
+    while (!has_news(a) && !has_news(b)) {
+        int left = pl_left_ms(deadline);
+        if (poll(p, 3, left) <= 0)
+            return;
+        if (p[2].revents)
+            pl_child_drain(a->child);
+        if (p[0].revents || p[1].revents || left == 0)
+            return;
+        p[2].fd = a->child ? a->child->err_fd : -1;
+    }
 }
 
 void pl_link_finish(struct pl_link *link)

@@ -10,6 +10,17 @@
 #include "port/memory.h"
 #include "port/private.h"
 
+struct pl_endpoint_env pl_port_env(const struct pl_port *port, const struct pl_bus_params *bus)
+{
+    return (struct pl_endpoint_env){.revision = bus->revision,
+                                    .max_msg_size = bus->max_msg_size,
+                                    .features = bus->features,
+                                    .mem = port->mem,
+                                    .mem_base = port->mem_base,
+                                    .mem_size = port->mem_size,
+                                    .mem_parts = port->mem_parts};
+}
+
 int pl_memory_create(struct pl_port *port)
 {
     int fd = memfd_create("plumbline-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -13,6 +13,15 @@
  * pl_guard_unmap), or a negative errno; -EMFILE where too many are mapped.
  */
 int pl_guard_map(int fd, size_t size, void **out);
+/*
+ * A guarded window of `size` bytes that holds zeros of our own, for files to be placed in (which
+ * takes no memory until it is touched). 0 with the caller's mapping in *out, or a negative errno.
+ */
+int pl_guard_reserve(size_t size, void **out);
+/* Show a part of a file at this place of such a window; whole pages. 0 or a negative errno. */
+int pl_guard_place(void *at, size_t size, int fd, uint64_t offset);
+/* Zeros of our own again. 0 or a negative errno. */
+int pl_guard_clear(void *at, size_t size);
 /* Whether the file behind this mapping was found cut short. */
 bool pl_guard_lost(const void *mem);
 /* Idempotent for NULL. */

@@ -44,6 +44,10 @@ void pl_spin_learn(struct pl_spin *spin);
 enum pl_wait { PL_WAIT_NOT, PL_WAIT_LOOK, PL_WAIT_SLICE };
 int pl_chan_try(struct pl_chan *chan, const struct pl_spec *spec, void *buf, size_t cap,
                 size_t max_size, enum pl_wait wait);
+/* Keep the header that framing was lost with. */
+void pl_chan_keep(struct pl_chan *chan, const struct pl_spec *spec, const uint8_t *header);
+/* Of a stream, behind a try that took nothing: the header of a message that has begun; its size. */
+size_t pl_chan_begun(const struct pl_chan *chan, const struct pl_spec *spec, uint8_t *header);
 /* How long PL_WAIT_SLICE waits at most; only a longer time limit may use it. */
 #define PL_CHAN_SLICE_MS 4
 /*
@@ -118,7 +122,8 @@ struct pl_link {
     struct pl_port *port;
     struct pl_chan chan; /* fd -1: not connected */
     struct pl_pending pending;
-    int late; /* an error that came while messages were put aside; told after them */
+    bool attended; /* port->meanwhile is called while this link waits */
+    int late;      /* an error that came while messages were put aside; told after them */
     char late_error[sizeof((struct pl_chan *)0)->error];
     uint8_t *scratch;
     int send_timeout_ms;
@@ -142,6 +147,13 @@ int pl_link_receive(struct pl_link *link, void *buf, size_t cap, int timeout_ms)
  * -ETIMEDOUT.
  */
 int pl_link_wait(struct pl_link *link, int fd, short events, int64_t deadline);
+/*
+ * Let the port's owner work on what has come, where it attends; how long to wait at most until the
+ * next time: `left`, or less, or PL_MEANWHILE_STOP.
+ */
+int pl_link_attend(struct pl_link *link, int left);
+/* Wait until either of two links has something to receive. */
+void pl_link_wait_either(struct pl_link *a, struct pl_link *b, int timeout_ms);
 /* Say end of file to the other end, and go on reading. */
 void pl_link_finish(struct pl_link *link);
 /* Throw away what has arrived, so that the other end never waits for us. */
@@ -152,10 +164,12 @@ void pl_link_free(struct pl_link *link);
 
 /* --- control --- */
 
+struct pl_clock;
 struct pl_control {
-    int fd;          /* -1: no control socket */
-    unsigned owed;   /* answers to requests that were given up */
-    char **commands; /* name, command, ..., NULL; or NULL */
+    int fd;                 /* -1: no control socket */
+    struct pl_clock *clock; /* answers are waited for in its time; NULL: the real clock's */
+    unsigned owed;          /* answers to requests that were given up */
+    char **commands;        /* name, command, ..., NULL; or NULL */
     size_t fill;
     char buf[1024];
 };

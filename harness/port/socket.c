@@ -20,12 +20,14 @@ struct socket_port {
     struct pl_control control;
     char *address;
     bool listens,
-        inherited; /* inherited: fd:N, which is one connection for the port's whole life */
+        inherited;  /* inherited: fd:N, which is one connection for the port's whole life */
+    bool is_driver; /* the IUT: the harness is at the device's end of shared memory */
     int listener;
     struct pl_spsc_host *spsc; /* shared memory in place of a socket's messages; NULL: none */
     int mem_fd;                /* of the file that both ends map; -1: none */
     int start_timeout_ms;
     bool connected_before;
+    struct socket_port *far; /* the device side of a bus, which is a port like this one */
     struct pl_end end;
 };
 
@@ -82,6 +84,7 @@ static int await(struct socket_port *x)
 
 static int socket_stop(struct pl_port *port, struct pl_end *end);
 
+/* Both sides of a bus, one after the other. */
 static int socket_start(struct pl_port *port, const struct pl_bus_params *bus)
 {
     struct socket_port *x = socket_of(port);
@@ -104,7 +107,10 @@ static int socket_start(struct pl_port *port, const struct pl_bus_params *bus)
     else
         r = x->spsc ? pl_link_meet(&x->link, x->spsc, x->start_timeout_ms, -1) : await(x);
     x->connected_before = x->connected_before || r == 0;
-    return r;
+    if (r < 0 || !x->far)
+        return r;
+    r = socket_start(&x->far->port, bus);
+    return r < 0 ? pl_port_fail(port, r, "device side: %s", x->far->port.error) : 0;
 }
 
 /* --- ending --- */
@@ -119,6 +125,8 @@ static int socket_stop(struct pl_port *port, struct pl_end *end)
         if (!x->inherited)
             pl_link_close(&x->link);
     }
+    if (x->far)
+        socket_stop(&x->far->port, NULL);
     if (end)
         *end = x->end;
     return 0;
@@ -130,6 +138,8 @@ static void socket_close(struct pl_port *port)
     struct pl_address address;
     char error[256];
     socket_stop(port, NULL);
+    if (x->far)
+        socket_close(&x->far->port);
     pl_link_free(&x->link);
     if (x->listener >= 0) {
         close(x->listener);
@@ -177,7 +187,8 @@ static int claim(struct socket_port *x, char *error, size_t cap)
     int r = pl_address_check(x->address, x->listens, error, cap);
     if (r == 0 && pl_is_spsc(x->address)) {
         x->port.carrier_max = PL_SPSC_SLOT_SIZE;
-        x->spsc = pl_spsc_open(x->address, PL_SPSC_DRIVER, x->listens, &r, error, cap);
+        x->spsc = pl_spsc_open(x->address, x->is_driver ? PL_SPSC_DEVICE : PL_SPSC_DRIVER,
+                               x->listens, &r, error, cap);
         return r;
     }
     if (r == 0)
@@ -190,7 +201,35 @@ static int claim(struct socket_port *x, char *error, size_t cap)
     return r < 0 ? r : 0;
 }
 
-struct pl_port *pl_port_socket(const struct pl_port_options *options, char *error, size_t cap)
+static void socket_wait_sides(struct pl_port *port, int timeout_ms)
+{
+    struct socket_port *x = socket_of(port);
+    pl_link_wait_either(&x->link, &x->far->link, timeout_ms);
+}
+
+static struct pl_port *open_socket(const struct pl_port_options *options, char *error, size_t cap);
+
+/* A port of its own to the device side, waited for together with this one. */
+static int open_far(struct socket_port *x, const struct pl_port_options *options, char *error,
+                    size_t cap)
+{
+    struct pl_port_options own = {.spec = options->spec,
+                                  .connect = options->connect ? options->device_address : NULL,
+                                  .listen = options->connect ? NULL : options->device_address,
+                                  .accept_timeout_ms = options->accept_timeout_ms,
+                                  .send_timeout_ms = options->send_timeout_ms};
+    struct pl_port *far = open_socket(&own, error, cap);
+    if (!far)
+        return -EINVAL;
+    x->far = socket_of(far);
+    x->port.device_side = far;
+    x->port.wait_sides = socket_wait_sides;
+    x->link.other = &x->far->link;
+    x->far->link.other = &x->link;
+    return 0;
+}
+
+static struct pl_port *open_socket(const struct pl_port_options *options, char *error, size_t cap)
 {
     struct socket_port *x = calloc(1, sizeof *x);
     char *address = x ? pl_copy_text(options->connect ? options->connect : options->listen) : NULL;
@@ -203,6 +242,7 @@ struct pl_port *pl_port_socket(const struct pl_port_options *options, char *erro
     x->port.has_control = options->control_commands != NULL;
     x->address = address;
     x->listens = options->listen != NULL;
+    x->is_driver = options->driver;
     x->listener = x->mem_fd = -1;
     x->start_timeout_ms =
         options->accept_timeout_ms > 0 ? options->accept_timeout_ms : START_TIMEOUT_MS;
@@ -212,6 +252,8 @@ struct pl_port *pl_port_socket(const struct pl_port_options *options, char *erro
         r = claim(x, error, cap);
     if (r == 0 && options->mem_path)
         x->mem_fd = r = pl_memory_use(&x->port, options, error, cap);
+    if (r >= 0 && options->device_side)
+        r = open_far(x, options, error, cap);
     if (r < 0) {
         socket_close(&x->port);
         return NULL;
@@ -220,4 +262,9 @@ struct pl_port *pl_port_socket(const struct pl_port_options *options, char *erro
     pl_address_local(x->listener, x->address, local, sizeof local);
     snprintf(x->port.name, sizeof x->port.name, "%s%s", x->listens ? "listen:" : "", local);
     return &x->port;
+}
+
+struct pl_port *pl_port_socket(const struct pl_port_options *options, char *error, size_t cap)
+{
+    return open_socket(options, error, cap);
 }

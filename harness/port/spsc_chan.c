@@ -151,6 +151,7 @@ int pl_spsc_peek(struct pl_chan *chan, const struct pl_spec *spec, void *buf, si
     if (size < spec->header.size || size > sizeof slot || size > cap) {
         snprintf(why, sizeof why, "a message announces msg_size %llu, a slot holds %u to %zu",
                  (unsigned long long)size, (unsigned)spec->header.size, sizeof slot);
+        pl_chan_keep(chan, spec, slot);
         return spsc_break(chan, "incoming", why);
     }
     memcpy(buf, slot, (size_t)size);

@@ -291,8 +291,11 @@ int pl_spsc_meet(struct pl_spsc_host *h, int timeout_ms, struct pl_chan *chan, c
         r = take_up(h, chan, c);
     if (r < 0)
         return r;
-    /* Before the other end knows of us: what is there now was meant for somebody else. */
-    if (!h->listening && h->end == PL_SPSC_DRIVER)
+    /*
+     * Before the other end knows of us: what is there now was meant for somebody else. Not where a
+     * wakeup socket was inherited: then the rings were made for us.
+     */
+    if (!h->listening && h->end == PL_SPSC_DRIVER && h->address.wakeup != PL_SPSC_INHERITED)
         pl_spsc_discard(chan);
     r = meet_socket(h, timeout_ms, &wake, c);
     if (r < 0) {

@@ -11,12 +11,12 @@
 
 #include "port/vhost_user_gateway.h"
 
-enum { DEFAULT_TIMEOUT_MS = 5000 };
+enum { DEFAULT_TIMEOUT_MS = 5000, RETRY_MS = 5 };
 
 int pl_gw_fail(struct pl_gateway *gw, int code)
 {
-    if (code == -EPIPE)
-        gw->peer_gone = true;
+    gw->peer_gone |= code == -EPIPE;
+    gw->peer_stuck |= code == -ETIMEDOUT;
     if (code == -ENOBUFS)
         return pl_port_fail(&gw->port, code, "too many answers wait to be received");
     return pl_port_fail(&gw->port, code, "%s", gw->dev.chan.error);
@@ -34,7 +34,7 @@ static void begin_anew(struct pl_gateway *gw, const struct pl_bus_params *bus)
 {
     let_go(gw);
     gw->bus = *bus;
-    gw->peer_gone = false;
+    gw->peer_gone = gw->peer_stuck = false;
     gw->port.outlawed = false;
     gw->broken = 0;
     gw->selected = gw->settled = 0;
@@ -60,6 +60,18 @@ int pl_gw_connect(struct pl_gateway *gw)
     return code < 0 ? code : pl_gw_refresh_config(gw);
 }
 
+/* A back-end that was just started has no socket yet, and then nobody who listens at it. */
+static int connect_to_started(struct pl_gateway *gw)
+{
+    int64_t deadline = pl_clock_ms() + gw->dev.chan.timeout_ms;
+    int code = pl_gw_connect(gw);
+
+    while ((code == -ENOENT || code == -ECONNREFUSED) && gw->exec.command &&
+           pl_clock_ms() < deadline && !pl_child_wait(&gw->exec.child, pl_clock_ms() + RETRY_MS))
+        code = pl_gw_connect(gw);
+    return code;
+}
+
 static int gateway_start(struct pl_port *port, const struct pl_bus_params *bus)
 {
     struct pl_gateway *gw = (struct pl_gateway *)port;
@@ -68,10 +80,14 @@ static int gateway_start(struct pl_port *port, const struct pl_bus_params *bus)
     if (code < 0)
         return code;
     begin_anew(gw, bus);
-    code = pl_gw_connect(gw);
+    code = pl_vu_exec_start(&gw->exec, false);
+    if (code < 0)
+        return pl_port_fail(port, code, "cannot start the command: %s", strerror(-code));
+    code = connect_to_started(gw);
     if (code < 0) {
         pl_gw_fail(gw, code);
         pl_vu_dev_close(&gw->dev);
+        pl_vu_exec_tell(&gw->exec, port);
         return code == -EREMOTEIO ? -EPROTO : code;
     }
     gw->running = true;
@@ -183,6 +199,7 @@ static int gateway_receive(struct pl_port *port, void *buf, size_t cap, int time
     struct pl_gateway *gw = (struct pl_gateway *)port;
     int64_t deadline = pl_clock_ms() + timeout_ms;
 
+    pl_child_drain(&gw->exec.child); /* lest it waits until its words are read */
     for (;;) {
         size_t size = pl_pending_take(&gw->out, buf, cap);
         if (size > 0)
@@ -219,6 +236,7 @@ static int gateway_stop(struct pl_port *port, struct pl_end *end)
 
     if (gw->running && gw->dev.chan.fd >= 0 && pl_vu_check_idle(&gw->dev.chan) == -EPIPE)
         gw->peer_gone = true;
+    bool broken_off = gw->running && gw->dev.chan.fd < 0 && !gw->peer_stuck;
     if (end) {
         memset(end, 0, sizeof(*end));
         end->how = gw->peer_gone ? PL_END_CLOSED : PL_END_RUNNING;
@@ -226,7 +244,19 @@ static int gateway_stop(struct pl_port *port, struct pl_end *end)
     }
     if (gw->running && gw->dev.chan.fd >= 0)
         pl_vu_dev_reset(&gw->dev); /* leave the device at rest for the next front-end */
+    if (broken_off && end && gw->exec.command && !pl_vu_exec_ended(&gw->exec)) {
+        /* One that takes another connection lives, and is not waited for. */
+        pl_vu_dev_close(&gw->dev);
+        broken_off = pl_gw_connect(gw) < 0;
+        pl_vu_dev_close(&gw->dev);
+    }
+    bool closed = gw->peer_gone;
     let_go(gw);
+    pl_vu_exec_stop(&gw->exec, broken_off, end);
+    if (end && gw->exec.command && closed && end->how == PL_END_RUNNING) {
+        end->how = PL_END_CLOSED;
+        end->by_itself = true;
+    }
     return 0;
 }
 
@@ -239,6 +269,7 @@ static void gateway_close(struct pl_port *port)
         munmap(port->mem, port->mem_size);
     if (gw->memory_fd >= 0)
         close(gw->memory_fd);
+    pl_vu_exec_close(&gw->exec);
     free(gw);
 }
 
@@ -288,6 +319,27 @@ static bool read_option(struct pl_gateway *gw, const char *key, const char *valu
     return false;
 }
 
+/* The options of an address or a carrier, `key=value,key=value...`. 0, or -EINVAL with a sentence.
+ */
+static int read_options(struct pl_gateway *gw, const char *whole, char *rest, char *error,
+                        size_t cap)
+{
+    for (char *value; rest;) {
+        char *key = strsep(&rest, ",");
+        value = key;
+        strsep(&value, "=");
+        if (!value || !read_option(gw, key, value)) {
+            snprintf(error, cap,
+                     "%s: '%s%s%s' is none of type=block, queues=1..%u, queue-size=1..%u, "
+                     "reset=reconnect",
+                     whole, key, value ? "=" : "", value ? value : "", PL_VU_QUEUES_MAX,
+                     (unsigned)PL_C_QUEUE_SIZE_MAX);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 /* Take `vhost-user:PATH,key=value...` apart. 0, or -EINVAL with a sentence. */
 static int read_address(struct pl_gateway *gw, const char *address, char *error, size_t cap)
 {
@@ -306,20 +358,28 @@ static int read_address(struct pl_gateway *gw, const char *address, char *error,
         return -EINVAL;
     }
     snprintf(gw->path, sizeof(gw->path), "%s", path);
-    for (char *value; rest;) {
-        char *key = strsep(&rest, ",");
-        value = key;
-        strsep(&value, "=");
-        if (!value || !read_option(gw, key, value)) {
-            snprintf(error, cap,
-                     "%s: '%s%s%s' is none of type=block, queues=1..%u, queue-size=1..%u, "
-                     "reset=reconnect",
-                     address, key, value ? "=" : "", value ? value : "", PL_VU_QUEUES_MAX,
-                     (unsigned)PL_C_QUEUE_SIZE_MAX);
-            return -EINVAL;
-        }
+    return read_options(gw, address, rest, error, cap);
+}
+
+/* A back-end that the harness starts: the options are the carrier's. */
+static int read_exec(struct pl_gateway *gw, const struct pl_port_options *options, char *error,
+                     size_t cap)
+{
+    char text[sizeof(gw->port.name)];
+    const char *given = options->carrier_options;
+
+    if (given && strlen(given) >= sizeof(text)) {
+        snprintf(error, cap, "carrier: the options are longer than %zu bytes", sizeof(text) - 1);
+        return -EINVAL;
     }
-    return 0;
+    snprintf(text, sizeof(text), "%s", given ? given : "");
+    int code = read_options(gw, "carrier: vhost-user", given ? text : NULL, error, cap);
+    if (code == 0)
+        code = pl_vu_exec_open(&gw->exec, options->exec, error, cap);
+    snprintf(gw->path, sizeof(gw->path), "%s", gw->exec.path);
+    snprintf(gw->port.name, sizeof(gw->port.name), "exec:%.40s%s", options->exec,
+             strlen(options->exec) > 40 ? "..." : ""); /* what it writes tells more */
+    return code;
 }
 
 struct pl_port *pl_port_vhost_user(const struct pl_port_options *options, char *error, size_t cap)
@@ -331,6 +391,7 @@ struct pl_port *pl_port_vhost_user(const struct pl_port_options *options, char *
         return NULL;
     }
     gw->memory_fd = gw->dev.chan.fd = -1;
+    gw->exec.child = (struct pl_child){.pidfd = -1, .err_fd = -1};
     gw->dev.chan.timeout_ms =
         options->accept_timeout_ms > 0 ? options->accept_timeout_ms : DEFAULT_TIMEOUT_MS;
     gw->dev.type = &pl_vu_device_types[0];
@@ -344,7 +405,9 @@ struct pl_port *pl_port_vhost_user(const struct pl_port_options *options, char *
     gw->port.mem_size = options->mem_size ? options->mem_size : PL_PORT_MEM_SIZE;
     snprintf(gw->port.name, sizeof(gw->port.name), "%s", options->connect ? options->connect : "");
 
-    if (read_address(gw, gw->port.name, error, cap) >= 0) {
+    int code = options->exec ? read_exec(gw, options, error, cap)
+                             : read_address(gw, gw->port.name, error, cap);
+    if (code >= 0) {
         gw->memory_fd = pl_memory_create(&gw->port);
         if (gw->memory_fd >= 0)
             return &gw->port;

@@ -4,6 +4,7 @@
 
 #include "port/private.h"
 #include "port/vhost_user_dev.h"
+#include "port/vhost_user_exec.h"
 
 /* A virtqueue as SET_VQUEUE left it. */
 struct pl_gw_queue {
@@ -15,6 +16,7 @@ struct pl_gw_queue {
 struct pl_gateway {
     struct pl_port port; /* first: a gateway is a port */
     struct pl_vu_dev dev;
+    struct pl_vu_exec exec; /* the back-end, where the harness starts it */
     char path[256];
     uint32_t default_queues, max_queue_size;
     bool
@@ -22,7 +24,7 @@ struct pl_gateway {
     int memory_fd;
     struct pl_bus_params bus;
 
-    bool running, peer_gone;
+    bool running, peer_gone, peer_stuck; /* it closed the connection; it answers nothing */
     uint32_t broken;   /* the status until the reset, where the back-end gave up and came back */
     uint32_t status;   /* the last one known; the gateway's own where the back-end keeps none */
     uint64_t selected; /* the driver's features */

@@ -89,8 +89,3 @@ enum pl_ring_due pl_driver_ring_due(struct pl_driver_ring *ring)
     ring->due = PL_RING_QUIET;
     return due;
 }
-
-bool pl_driver_ring_notify_due(struct pl_driver_ring *ring)
-{
-    return pl_driver_ring_due(ring) == PL_RING_DUE;
-}

@@ -5,12 +5,33 @@
 #include <linux/virtio_ring.h>
 #include <string.h>
 
+#include "plumbline.h"
+
 enum { EVENT_ALIGN = 4 }; /* packed: of both event suppression structures */
+
+/* Is each byte in one of the parts? One may go on where another ends. */
+static bool there(const struct pl_memory_parts *parts, uint64_t addr, uint64_t len)
+{
+    size_t i = 0;
+
+    while (len > 0 && i < parts->n) {
+        const struct pl_memory_part *part = &parts->part[i++];
+        if (addr < part->addr || addr - part->addr >= part->size)
+            continue;
+        uint64_t n = part->size - (addr - part->addr);
+        addr += n < len ? n : len;
+        len -= n < len ? n : len;
+        i = 0;
+    }
+    return len == 0;
+}
 
 void *pl_ring_at(const struct pl_ring_memory *memory, uint64_t addr, size_t len)
 {
     if (addr < memory->base || addr - memory->base > memory->size ||
         memory->size - (addr - memory->base) < len)
+        return NULL;
+    if (memory->parts && !there(memory->parts, addr, len))
         return NULL;
     return (uint8_t *)memory->mem + (addr - memory->base);
 }

@@ -10,14 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pl_memory_parts; /* plumbline.h */
+
 /* Shared memory: its mapping, and the bus address of its first byte. The caller's. */
 struct pl_ring_memory {
     void *mem;
     uint64_t base;
     size_t size;
+    const struct pl_memory_parts *parts; /* what of it is there; NULL: all */
 };
 
-/* A bus address as a pointer, where [addr, addr + len) lies within the memory; else NULL. */
+/* A bus address as a pointer, where [addr, addr + len) lies within what is there of the memory;
+ * else NULL. */
 void *pl_ring_at(const struct pl_ring_memory *memory, uint64_t addr, size_t len);
 
 /* What both ends agree on: negotiated features, the size in entries, and where the parts lie. */
@@ -136,10 +140,8 @@ int pl_driver_ring_poll(struct pl_driver_ring *ring, struct pl_ring_used *out,
  * ALWAYS. ALWAYS and NEVER hold until the next call, AT asks once: the place stays behind.
  */
 void pl_driver_ring_notify(struct pl_driver_ring *ring, enum pl_ring_notify when, uint16_t ahead);
-/* Must the device notify for the used entries taken since the last call (true), or should it not?
- */
-bool pl_driver_ring_notify_due(struct pl_driver_ring *ring);
-/* The same with the cases told apart in which core virtio leaves it to the device. */
+/* Must the device notify for the used entries taken since the last call, or should it not? Told
+ * apart are the cases in which core virtio leaves it to the device. */
 enum pl_ring_due {
     PL_RING_QUIET,  /* no notification is asked for */
     PL_RING_EITHER, /* an entry was used while notify() changed the setting, or (packed) a chain
@@ -197,6 +199,9 @@ void pl_device_ring_flush(struct pl_device_ring *ring);
 bool pl_device_ring_notify_due(struct pl_device_ring *ring);
 /* Ask the driver for notifications, or ask it to leave them out. */
 void pl_device_ring_kicks(struct pl_device_ring *ring, bool wanted);
+/* Split: write nonsense into the word by which the device would suppress notifications if EVENT_IDX
+ * were negotiated and is not, or the other way round. The driver must look at the right one. */
+void pl_device_ring_noise(struct pl_device_ring *ring);
 /* Copy out of or into a chain's buffers from byte `at` on; the number of bytes that were there. */
 size_t pl_ring_read(const struct pl_ring_memory *memory, const struct pl_ring_chain *chain,
                     size_t at, void *out, size_t len);

@@ -101,6 +101,19 @@ bool pl_split_ask(struct pl_device_ring *ring)
     return avail_idx(ring) != ring->next_avail;
 }
 
+void pl_device_ring_noise(struct pl_device_ring *ring)
+{
+    const size_t event_at =
+        offsetof(struct vring_used, ring) + ring->setup.size * sizeof(vring_used_elem_t);
+
+    if (ring->setup.packed)
+        return;
+    if (ring->setup.event_idx)
+        pl_sync_store16(ring->device + offsetof(struct vring_used, flags), VRING_USED_F_NO_NOTIFY);
+    else /* an entry that is far away */
+        pl_sync_store16(ring->device + event_at, (uint16_t)(ring->next_avail + UINT16_MAX / 4));
+}
+
 void pl_split_push(struct pl_device_ring *ring, const struct pl_ring_bend *bend)
 {
     uint8_t *at = ring->device + offsetof(struct vring_used, ring) +

@@ -1,41 +1,23 @@
 /* Messages as one line of text for people. */
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-
+#include "wire/text.h"
 #include "wire/wire.h"
+#include <inttypes.h>
 
-/* A bounded text that counts what it could not hold, as snprintf does. */
-struct text {
-    char *out;
-    size_t cap, len;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct text *t, const char *format, ...)
+static void put_bytes(struct pl_text *t, const char *name, const uint8_t *bytes, size_t n)
 {
-    va_list args;
-    va_start(args, format);
-    size_t room = t->len < t->cap ? t->cap - t->len : 0;
-    int n = vsnprintf(room ? t->out + t->len : NULL, room, format, args);
-    va_end(args);
-    if (n > 0)
-        t->len += (size_t)n;
-}
-
-static void put_bytes(struct text *t, const char *name, const uint8_t *bytes, size_t n)
-{
-    put(t, " %s=", name);
+    pl_text_put(t, " %s=", name);
     for (size_t i = 0; i < n && i < 32; i++)
-        put(t, "%02x", bytes[i]);
+        pl_text_put(t, "%02x", bytes[i]);
     if (n > 32)
-        put(t, "... (%zu bytes)", n);
+        pl_text_put(t, "... (%zu bytes)", n);
 }
 
-static void put_fields(struct text *t, const struct pl_layout *layout, const struct pl_msg *m)
+static void put_fields(struct pl_text *t, const struct pl_layout *layout, const struct pl_msg *m)
 {
     for (size_t i = 0; i < layout->n_fields; i++) {
         uint64_t value = m->f[layout->fields[i].field];
-        put(t, value < 10 ? " %s=%" PRIu64 : " %s=0x%" PRIx64, layout->fields[i].name, value);
+        pl_text_put(t, value < 10 ? " %s=%" PRIu64 : " %s=0x%" PRIx64, layout->fields[i].name,
+                    value);
     }
     if (layout->fixed && m->fixed)
         put_bytes(t, layout->fixed->name, m->fixed,
@@ -61,32 +43,32 @@ static const char *form_text(enum pl_form form)
 int pl_format(const struct pl_spec *spec, const void *bytes, size_t size, char *out, size_t cap)
 {
     struct pl_msg m;
-    struct text t = {out, cap, 0};
+    struct pl_text t = {out, cap, 0};
     pl_decode(spec, bytes, size, &m);
     if (m.form == PL_FORM_RUNT) {
         put_bytes(&t, "bytes", bytes, size);
-        put(&t, "%s", form_text(m.form));
-        return (int)t.len;
+        pl_text_put(&t, "%s", form_text(m.form));
+        return (int)t.n;
     }
     if (m.def)
-        put(&t, "%s%s", m.def->name, m.event ? "" : m.response ? " response" : " request");
+        pl_text_put(&t, "%s%s", m.def->name, m.event ? "" : m.response ? " response" : " request");
     else
-        put(&t, "%s message 0x%02x%s", m.bus ? "bus" : "transport", m.msg_id,
-            m.response ? " response" : "");
-    put(&t, " dev_num=%u", m.dev_num);
+        pl_text_put(&t, "%s message 0x%02x%s", m.bus ? "bus" : "transport", m.msg_id,
+                    m.response ? " response" : "");
+    pl_text_put(&t, " dev_num=%u", m.dev_num);
     if (spec->header.token.width)
-        put(&t, " token=%u", m.token);
-    put(&t, " msg_size=%u", m.msg_size);
+        pl_text_put(&t, " token=%u", m.token);
+    pl_text_put(&t, " msg_size=%u", m.msg_size);
     if (m.type & spec->header.reserved_bits)
-        put(&t, " type=0x%02x", m.type);
+        pl_text_put(&t, " type=0x%02x", m.type);
     if (m.msg_size != size)
-        put(&t, " (%zu bytes arrived)", size);
+        pl_text_put(&t, " (%zu bytes arrived)", size);
     const struct pl_layout *layout = pl_msg_layout(&m);
     if (layout)
         put_fields(&t, layout, &m);
     else if (size > spec->header.size)
         put_bytes(&t, "payload", (const uint8_t *)bytes + spec->header.size,
                   size - spec->header.size);
-    put(&t, "%s", form_text(m.form));
-    return (int)t.len;
+    pl_text_put(&t, "%s", form_text(m.form));
+    return (int)t.n;
 }
