@@ -10,7 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "ring/ring.h"
+#include "engine/port_memory.h"
+#include "wire/random.h"
 
 enum {
     SECTOR = 512,      /* what virtio-blk counts in, whatever the block size */
@@ -25,7 +26,7 @@ enum {
     MESSAGE_CAP = 512,
     FEATURE_BYTES = 8,
 };
-static const uint64_t PATTERN_SEED = UINT64_C(0x9e3779b97f4a7c15);
+static const uint64_t PATTERN_SEED = PL_RANDOM_STEP;
 
 /* A request's buffers as they lie in the memory. */
 struct request_area {
@@ -228,7 +229,7 @@ static int look_at_queue(struct proof *p, struct pl_msg *m)
 
 static int set_up_queue(struct proof *p)
 {
-    struct pl_ring_memory memory = {p->port->mem, p->port->mem_base, p->port->mem_size};
+    struct pl_ring_memory memory = pl_port_memory(p->port);
     struct pl_msg m, set = {.kind = PL_SET_VQUEUE};
     struct pl_ring_setup setup = {.size = RING_SIZE};
     int code = look_at_queue(p, &m);
@@ -391,12 +392,8 @@ static void make_pattern(uint8_t *pattern, const uint8_t *original, size_t size)
 {
     uint64_t state = PATTERN_SEED;
 
-    for (size_t i = 0; i < size; i++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        pattern[i] = (uint8_t)(state >> 32);
-    }
+    for (size_t i = 0; i < size; i++)
+        pattern[i] = (uint8_t)(pl_random(&state) >> 32);
     if (memcmp(pattern, original, size) == 0)
         pattern[0] ^= UINT8_MAX;
 }

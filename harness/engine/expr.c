@@ -7,7 +7,7 @@
 
 #include "engine/expr.h"
 
-enum { NAME_MAX_LEN = 64, ARGS_MAX = 4, DEPTH_MAX = 64, NODES_MAX = 1000 };
+enum { NAME_MAX_LEN = 64 /* its end included */, ARGS_MAX = 4, DEPTH_MAX = 64, NODES_MAX = 1000 };
 
 enum op {
     OP_NUMBER,
@@ -38,7 +38,8 @@ enum op {
 struct node {
     enum op op;
     uint64_t number;
-    char name[NAME_MAX_LEN];
+    char text[NAME_MAX_LEN + 2];
+    struct pl_expr_name name;
     struct node *arg[ARGS_MAX];
     size_t n_args;
 };
@@ -125,6 +126,7 @@ static struct node *parse_number(struct parser *s)
 static struct node *parse_args(struct parser *s, struct node *n)
 {
     n->op = OP_CALL;
+    strcat(n->text, "()");
     s->p++;
     blanks(s);
     while (*s->p != ')') {
@@ -161,7 +163,8 @@ static struct node *parse_name(struct parser *s)
         free_node(n);
         return fail(s, "a name is expected");
     }
-    memcpy(n->name, s->p, len);
+    memcpy(n->text, s->p, len);
+    n->name.text = n->text;
     s->p += len;
     return *s->p == '(' ? parse_args(s, n) : n;
 }
@@ -345,7 +348,7 @@ static bool eval(const struct node *n, const struct pl_expr_env *env, uint64_t *
         *out = n->number;
         return true;
     case OP_NAME:
-        return env->name(env->opaque, n->name, out, why, cap);
+        return env->name(env->opaque, &n->name, out, why, cap);
     case OP_LAND:
     case OP_LOR:
         if (!eval(n->arg[0], env, &v[0], why, cap))
@@ -364,7 +367,7 @@ static bool eval(const struct node *n, const struct pl_expr_env *env, uint64_t *
         if (!eval(n->arg[i], env, &v[i], why, cap))
             return false;
     if (n->op == OP_CALL)
-        return env->call(env->opaque, n->name, v, n->n_args, out, why, cap);
+        return env->call(env->opaque, &n->name, v, n->n_args, out, why, cap);
     if (n->op == OP_NOT || n->op == OP_INV) {
         *out = n->op == OP_NOT ? !v[0] : ~v[0];
         return true;
@@ -380,13 +383,8 @@ bool pl_expr_eval(const struct pl_expr *expr, const struct pl_expr_env *env, uin
 
 static void names(const struct node *n, void (*fn)(void *, const char *), void *opaque)
 {
-    char call[NAME_MAX_LEN + 2];
-    if (n->op == OP_NAME) {
-        fn(opaque, n->name);
-    } else if (n->op == OP_CALL) {
-        snprintf(call, sizeof(call), "%s()", n->name);
-        fn(opaque, call);
-    }
+    if (n->op == OP_NAME || n->op == OP_CALL)
+        fn(opaque, n->text);
     for (size_t i = 0; i < n->n_args; i++)
         names(n->arg[i], fn, opaque);
 }
@@ -395,4 +393,18 @@ void pl_expr_names(const struct pl_expr *expr, void (*fn)(void *opaque, const ch
                    void *opaque)
 {
     names(expr->root, fn, opaque);
+}
+
+static void number(struct node *n, unsigned (*fn)(void *, const char *), void *opaque)
+{
+    if (n->op == OP_NAME || n->op == OP_CALL)
+        n->name.number = fn(opaque, n->text);
+    for (size_t i = 0; i < n->n_args; i++)
+        number(n->arg[i], fn, opaque);
+}
+
+void pl_expr_number(struct pl_expr *expr, unsigned (*fn)(void *opaque, const char *name),
+                    void *opaque)
+{
+    number(expr->root, fn, opaque);
 }

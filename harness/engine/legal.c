@@ -7,6 +7,7 @@
 
 #include "engine/legal.h"
 #include "engine/vq.h"
+#include "wire/random.h"
 
 enum {
     BLOCKS = 2,
@@ -16,6 +17,47 @@ enum {
     DATA_MAX = 2048,
     READ_MAX = 64
 };
+
+/* --- what the device's type understands --- */
+
+static uint64_t draw_from(uint64_t *x, uint64_t below)
+{
+    return pl_random(x) % below;
+}
+
+size_t pl_legal_buffers(uint32_t device, uint32_t queue, uint64_t *random, struct pl_vq_buffer *out)
+{
+    static const uint8_t zeros[DATA_MAX];
+    bool to_device = queue == 1;
+    if (device == VIRTIO_ID_BLOCK && queue == 0) {
+        out[0] = (struct pl_vq_buffer){sizeof(struct virtio_blk_outhdr), false, zeros};
+        out[1] = (struct pl_vq_buffer){512 * (1 + (uint32_t)draw_from(random, 3)), true, NULL};
+        out[2] = (struct pl_vq_buffer){1, true, NULL};
+        return 3;
+    }
+    if (device == VIRTIO_ID_RNG && queue == 0) {
+        size_t n = 1 + draw_from(random, 3);
+        for (size_t i = 0; i < n; i++)
+            out[i] = (struct pl_vq_buffer){1 + (uint32_t)draw_from(random, 200), true, NULL};
+        return n;
+    }
+    if (device == VIRTIO_ID_CONSOLE && queue < 2) {
+        out[0] = (struct pl_vq_buffer){1 + (uint32_t)draw_from(random, 100), !to_device, NULL};
+        return 1;
+    }
+    if (device == VIRTIO_ID_NET && queue < 2) {
+        out[0] = (struct pl_vq_buffer){to_device ? sizeof(struct virtio_net_hdr_v1) : DATA_MAX,
+                                       !to_device, to_device ? zeros : NULL};
+        out[1] = (struct pl_vq_buffer){60 + (uint32_t)draw_from(random, 1000), false, NULL};
+        return to_device ? 2 : 1;
+    }
+    return 0;
+}
+
+bool pl_legal_comes_back(uint32_t device, uint32_t queue)
+{
+    return device == VIRTIO_ID_BLOCK || device == VIRTIO_ID_RNG || queue == 1;
+}
 
 /* One life of a device, as its driver knows it. */
 struct life {
@@ -31,11 +73,7 @@ struct life {
 
 static uint64_t draw(struct life *l, uint64_t below)
 {
-    uint64_t *x = l->random;
-    *x ^= *x << 13;
-    *x ^= *x >> 7;
-    *x ^= *x << 17;
-    return *x % below;
+    return draw_from(l->random, below);
 }
 
 static int ask(struct life *l, struct pl_msg *m)
@@ -228,48 +266,12 @@ static int enable_all(struct life *l)
 
 /* --- work --- */
 
-/* The buffers of one chain that the device's type understands; returns how many. */
-static size_t buffers(struct life *l, uint32_t queue, struct pl_vq_buffer *out)
-{
-    memset(l->bytes, 0, sizeof(l->bytes));
-    bool to_device = queue == 1;
-    if (l->device == VIRTIO_ID_BLOCK && queue == 0) {
-        out[0] = (struct pl_vq_buffer){sizeof(struct virtio_blk_outhdr), false, l->bytes};
-        out[1] = (struct pl_vq_buffer){512 * (1 + (uint32_t)draw(l, 3)), true, NULL};
-        out[2] = (struct pl_vq_buffer){1, true, NULL};
-        return 3;
-    }
-    if (l->device == VIRTIO_ID_RNG && queue == 0) {
-        size_t n = 1 + draw(l, 3);
-        for (size_t i = 0; i < n; i++)
-            out[i] = (struct pl_vq_buffer){1 + (uint32_t)draw(l, 200), true, NULL};
-        return n;
-    }
-    if (l->device == VIRTIO_ID_CONSOLE && queue < 2) {
-        out[0] = (struct pl_vq_buffer){1 + (uint32_t)draw(l, 100), !to_device, NULL};
-        return 1;
-    }
-    if (l->device == VIRTIO_ID_NET && queue < 2) {
-        out[0] = (struct pl_vq_buffer){to_device ? sizeof(struct virtio_net_hdr_v1) : DATA_MAX,
-                                       !to_device, to_device ? l->bytes : NULL};
-        out[1] = (struct pl_vq_buffer){60 + (uint32_t)draw(l, 1000), false, NULL};
-        return to_device ? 2 : 1;
-    }
-    return 0;
-}
-
-/* Chains that come back by themselves; the others come back when there is something for them. */
-static bool comes_back(const struct life *l, uint32_t queue)
-{
-    return l->device == VIRTIO_ID_BLOCK || l->device == VIRTIO_ID_RNG || queue == 1;
-}
-
 static int use_queue(struct life *l, uint32_t queue)
 {
-    struct pl_vq_buffer list[4];
+    struct pl_vq_buffer list[PL_LEGAL_BUFFERS];
     unsigned added = 0;
     for (uint64_t n = 1 + draw(l, 4); n; n--) {
-        size_t k = buffers(l, queue, list);
+        size_t k = pl_legal_buffers(l->device, queue, l->random, list);
         bool indirect = taken(l, PL_C_F_INDIRECT_DESC) && draw(l, 2);
         if (!k || pl_vq_chain(l->vq, queue, list, k, indirect, NULL))
             break;
@@ -278,7 +280,7 @@ static int use_queue(struct life *l, uint32_t queue)
     if (!added || pl_vq_publish(l->vq, queue))
         return 0;
     int err = pl_vq_kick(l->vq, queue, false);
-    if (err || !comes_back(l, queue))
+    if (err || !pl_legal_comes_back(l->device, queue))
         return err;
     err = pl_vq_await(l->vq, queue, 0, NULL);
     return err < 0 ? err : 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/pairwise.h"
+#include "wire/random.h"
 
 /* Arrays with few rows are made several times, and the smallest is kept. */
 enum {
@@ -82,10 +83,7 @@ static bool fits(const struct pl_pairwise_space *space, const uint8_t *row, size
 
 static uint64_t draw(struct build *b)
 {
-    b->random ^= b->random << 13;
-    b->random ^= b->random >> 7;
-    b->random ^= b->random << 17;
-    return b->random;
+    return pl_random(&b->random);
 }
 
 /* --- open pairs --- */
@@ -283,7 +281,7 @@ static int attempt(struct build *b, const struct pl_pairwise_space *space, unsig
     *rows = (struct pl_rows){.width = space->n};
     b->space = space;
     b->rows = rows;
-    b->random = ((space->seed + number) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+    b->random = ((space->seed + number) * PL_RANDOM_STEP) | 1;
     open_pairs(b);
     return build_rows(b);
 }

@@ -59,6 +59,8 @@ void pl_profile_free(struct pl_profile *profile)
     free(profile->exec);
     free(profile->connect);
     free(profile->listen);
+    free(profile->device_side);
+    free(profile->carrier_options);
     free(profile->mem_path);
     *profile = (struct pl_profile){0};
 }
@@ -72,8 +74,12 @@ void pl_profile_port_options(const struct pl_profile *profile, struct pl_port_op
         .exec = profile->exec,
         .control_commands = (const char *const *)profile->control_commands,
         .no_control = profile->control != PL_CONTROL_SOCKET,
-        .device_side = profile->role == PL_ROLE_BUS && profile->exec,
+        .clock = profile->clock,
+        .device_side = profile->role == PL_ROLE_BUS,
+        .driver = profile->role == PL_ROLE_DRIVER,
+        .device_address = profile->device_side,
         .carrier = profile->carrier,
+        .carrier_options = profile->carrier_options,
         .mem_path = profile->mem_path,
         .mem_size = profile->mem_size,
         .mem_base = profile->mem_base,

@@ -24,7 +24,9 @@ struct pl_profile {
     enum pl_role role;
     const struct pl_spec *spec;
     char *exec, *connect, *listen; /* at most one */
+    char *device_side;             /* of a bus by address: the address of its device side */
     enum pl_carrier carrier;       /* of exec */
+    char *carrier_options;         /* of vhost-user; NULL: none */
     bool bus_stated;               /* else the harness varies the parameters where it can */
     struct pl_bus_params bus;
     struct pl_profile_device *devices; /* none: as GET_DEVICES tells */
@@ -34,6 +36,7 @@ struct pl_profile {
     uint64_t mem_base;
     enum pl_control_way control;
     char **control_commands; /* name, command, ..., NULL; NULL unless PL_CONTROL_COMMANDS */
+    bool clock;              /* the driver's clock is the harness's */
     int response_ms, reset_ms, fence_ms;
     struct pl_profile_statement *declares;
     size_t n_declares;

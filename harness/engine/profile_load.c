@@ -87,11 +87,28 @@ static bool load_address(struct load *l, const char *key, bool listening, char *
     return pl_yaml_error(node, l->error, l->cap, "%s", why);
 }
 
+static bool load_carrier(struct load *l)
+{
+    const struct pl_yaml *node = pl_yaml_get(l->root, "carrier");
+    const char *text, *options;
+    char why[200];
+    if (!node)
+        return true;
+    if (!pl_yaml_string(node, &text, l->error, l->cap))
+        return false;
+    if (!pl_carrier_find(text, &l->p->carrier, &options, why, sizeof why))
+        return pl_yaml_error(node, l->error, l->cap, "%s", why);
+    l->p->carrier_options = options ? strdup(options) : NULL;
+    return !options || l->p->carrier_options ||
+           pl_yaml_error(node, l->error, l->cap, "out of memory");
+}
+
 static bool load_reach(struct load *l)
 {
     struct pl_profile *p = l->p;
     if (!keep_key(l, "exec", &p->exec) || !load_address(l, "connect", false, &p->connect) ||
-        !load_address(l, "listen", true, &p->listen))
+        !load_address(l, "listen", true, &p->listen) ||
+        !load_address(l, "device-side", p->listen != NULL, &p->device_side))
         return false;
     const char *first = p->exec ? "exec" : "connect";
     const char *second = p->exec && p->connect ? "connect" : "listen";
@@ -102,22 +119,36 @@ static bool load_reach(struct load *l)
     if (p->exec && p->exec[strspn(p->exec, " \t\n")] == '\0')
         return pl_yaml_error(pl_yaml_get(l->root, "exec"), l->error, l->cap,
                              "the command is empty");
-    size_t carrier = p->carrier;
-    if (!pl_yaml_get_word(l->root, "carrier", pl_carrier_names, &carrier, l->error, l->cap))
+    if (!load_carrier(l))
         return false;
-    p->carrier = (enum pl_carrier)carrier;
     if (pl_yaml_get(l->root, "carrier") && (p->connect || p->listen))
         return pl_yaml_error(pl_yaml_get(l->root, "carrier"), l->error, l->cap,
                              "a carrier is chosen for exec only: an address says it already");
-    if (p->role == PL_ROLE_BUS && p->carrier == PL_CARRIER_SPSC)
+    if (p->role == PL_ROLE_BUS &&
+        (p->carrier == PL_CARRIER_SPSC || p->carrier == PL_CARRIER_VHOST_USER))
         return pl_yaml_error(pl_yaml_get(l->root, "carrier"), l->error, l->cap,
                              "a bus under test is reached by sockets");
-    if (p->role == PL_ROLE_BUS && (p->connect || p->listen))
+    if (p->role == PL_ROLE_BUS && (p->connect || p->listen) && !p->device_side)
         return pl_yaml_error(pl_yaml_get(l->root, p->connect ? "connect" : "listen"), l->error,
-                             l->cap, "a bus has two sides, which only exec can reach");
+                             l->cap,
+                             "a bus has two sides: this is its driver side, and "
+                             "'device-side' is missing");
+    if (p->device_side && (p->role != PL_ROLE_BUS || p->exec))
+        return pl_yaml_error(pl_yaml_get(l->root, "device-side"), l->error, l->cap,
+                             p->exec ? "exec gives a bus both sides"
+                                     : "only a bus has a device side");
+    const char *near = p->connect ? p->connect : p->listen ? p->listen : "";
+    if (p->role == PL_ROLE_BUS &&
+        (pl_is_spsc(near) || (p->device_side && pl_is_spsc(p->device_side))))
+        return pl_yaml_error(pl_yaml_get(l->root, p->connect ? "connect" : "listen"), l->error,
+                             l->cap, "a bus under test is reached by sockets");
     if (p->connect && strncmp(p->connect, "vhost-user:", 11) == 0 && p->role != PL_ROLE_DEVICE)
         return pl_yaml_error(pl_yaml_get(l->root, "connect"), l->error, l->cap,
                              "vhost-user reaches a device, and role is %s", pl_role_name(p->role));
+    if (p->listen && strncmp(p->listen, "vhost-user:", 11) == 0 && p->role != PL_ROLE_DRIVER)
+        return pl_yaml_error(pl_yaml_get(l->root, "listen"), l->error, l->cap,
+                             "a driver is behind a vhost-user front-end, and role is %s",
+                             pl_role_name(p->role));
     return true;
 }
 
@@ -249,7 +280,8 @@ static bool load_memory_file(struct load *l, const struct pl_yaml *map)
         return true;
     if (!pl_yaml_string(path, &text, l->error, l->cap) || !keep(l, path, text, &l->p->mem_path))
         return false;
-    if (l->p->connect && strncmp(l->p->connect, "vhost-user:", 11) == 0)
+    const char *address = l->p->connect ? l->p->connect : l->p->listen;
+    if (address && strncmp(address, "vhost-user:", 11) == 0)
         return pl_yaml_error(path, l->error, l->cap,
                              "vhost-user shares its own memory: no file can be given");
     if (!pl_yaml_get(map, "size"))
@@ -310,7 +342,7 @@ static bool load_control(struct load *l)
 {
     static const char *const words[] = {"socket", "none", NULL};
     const struct pl_yaml *node = pl_yaml_get(l->root, "control");
-    bool by_address = l->p->connect || l->p->listen;
+    bool by_address = l->p->connect || l->p->listen || l->p->carrier == PL_CARRIER_VHOST_USER;
     size_t word;
     if (!node) {
         l->p->control = by_address ? PL_CONTROL_NONE : PL_CONTROL_SOCKET;
@@ -327,6 +359,25 @@ static bool load_control(struct load *l)
     return word != 0 || !by_address ||
            pl_yaml_error(node, l->error, l->cap,
                          "only an IUT that exec starts can be given a control socket");
+}
+
+static bool load_clock(struct load *l)
+{
+    static const char *const words[] = {"real", "socket", NULL};
+    const struct pl_yaml *node = pl_yaml_get(l->root, "clock");
+    size_t word;
+    if (!node)
+        return true;
+    if (!pl_yaml_word(node, words, &word, l->error, l->cap))
+        return false;
+    l->p->clock = word == 1;
+    if (l->p->clock && (l->p->connect || l->p->listen || l->p->role != PL_ROLE_DRIVER ||
+                        l->p->carrier == PL_CARRIER_VHOST_USER))
+        return pl_yaml_error(node, l->error, l->cap,
+                             "only a driver that exec starts can be given a clock socket");
+    return !l->p->clock || l->p->control != PL_CONTROL_COMMANDS ||
+           pl_yaml_error(node, l->error, l->cap,
+                         "commands take their time by another clock: 'control' is to be socket");
 }
 
 /* --- timeouts, statements --- */
@@ -379,12 +430,12 @@ static bool load_declares(struct load *l)
 
 static bool load_all(struct load *l)
 {
-    static const char *const known[] = {"name",    "role",     "spec",     "exec",    "connect",
-                                        "listen",  "carrier",  "bus",      "devices", "memory",
-                                        "control", "timeouts", "declares", NULL};
+    static const char *const known[] = {
+        "name",    "role",   "spec",    "exec",     "connect",  "listen",      "carrier", "bus",
+        "devices", "memory", "control", "timeouts", "declares", "device-side", "clock",   NULL};
     return pl_yaml_known_keys(l->root, known, l->error, l->cap) &&
            keep_key(l, "name", &l->p->name) && load_role(l) && load_spec(l) && load_reach(l) &&
-           load_bus(l) && load_devices(l) && load_memory(l) && load_control(l) &&
+           load_bus(l) && load_devices(l) && load_memory(l) && load_control(l) && load_clock(l) &&
            load_timeouts(l) && load_declares(l);
 }
 

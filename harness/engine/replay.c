@@ -15,6 +15,7 @@ struct replay {
     struct pl_suite_options options;
     struct pl_port offline; /* stands in for a port where there is none */
     bool live;
+    bool unjudged; /* a group in which the driver was only asked to live */
     bool skipping; /* a group that this IUT cannot have, or its end was met */
     unsigned groups_sent;
     int err;
@@ -32,16 +33,19 @@ struct replay {
 
 static const char *const no_clauses[] = {NULL};
 
-/* --- the group's text: "spec=NAME revision=1 max_msg_size=264 features=0x0" --- */
+/* --- the group's text: "spec=NAME [role=ROLE] revision=1 max_msg_size=264 features=0x0" --- */
 
-static const struct pl_spec *parse_group(const char *text, struct pl_bus_params *bus, char *error,
-                                         size_t cap)
+static const struct pl_spec *parse_group(const char *text, enum pl_iut *iut,
+                                         struct pl_bus_params *bus, char *error, size_t cap)
 {
-    char name[64];
-    int n = 0;
+    char name[64], role[16] = "";
+    int n = 0, more = 0;
     const struct pl_spec *spec = NULL;
     if (sscanf(text, "spec=%63s %n", name, &n) == 1 && n)
         spec = pl_spec_find(name);
+    if (n && sscanf(text + n, "role=%15s %n", role, &more) == 1)
+        n += more;
+    *iut = pl_iut_of(role);
     if (spec && pl_bus_params_parse(text + n, bus) == 0)
         return spec;
     snprintf(error, cap,
@@ -53,6 +57,7 @@ static const struct pl_spec *parse_group(const char *text, struct pl_bus_params 
 
 struct spec_search {
     const struct pl_spec *spec;
+    enum pl_iut iut;
     char *error;
     size_t cap;
 };
@@ -62,11 +67,11 @@ static int search_group(void *opaque, uint32_t group, const char *text)
     struct spec_search *search = opaque;
     struct pl_bus_params bus;
     (void)group;
-    search->spec = parse_group(text, &bus, search->error, search->cap);
+    search->spec = parse_group(text, &search->iut, &bus, search->error, search->cap);
     return search->spec ? SPEC_FOUND : STOPPED;
 }
 
-const struct pl_spec *pl_replay_spec(const char *path, char *error, size_t cap)
+const struct pl_spec *pl_replay_spec(const char *path, enum pl_iut *iut, char *error, size_t cap)
 {
     static const struct pl_pcapng_reader_ops ops = {.group = search_group};
     char why[512];
@@ -76,6 +81,7 @@ const struct pl_spec *pl_replay_spec(const char *path, char *error, size_t cap)
         snprintf(error, cap, "%.200s: %s", path, why);
     else if (err == 0)
         snprintf(error, cap, "%.200s: the trace has no group of messages", path);
+    *iut = search.iut;
     return search.spec;
 }
 
@@ -87,6 +93,9 @@ static const struct pl_scenario *find_scenario(struct replay *r, const char *nam
     for (size_t i = 0; i < all->n; i++)
         if (strcmp(all->list[i].name, name) == 0)
             return &all->list[i];
+    for (size_t i = 0; i < all->n_bus; i++)
+        if (strcmp(all->bus_list[i].name, name) == 0)
+            return &all->bus_list[i];
     for (size_t i = 0; i < r->n_unknown; i++)
         if (strcmp(r->unknown[i].name, name) == 0)
             return &r->unknown[i];
@@ -212,13 +221,14 @@ static void judge_message(struct replay *r, const struct pl_trace_entry *entry, 
         else if ((rest = note_of(line, "where")))
             take_where(r, rest);
     }
-    pl_session_judge(&r->suite->session, entry, !has_note(comment, "answer"));
+    r->unjudged |= has_note(comment, "unjudged");
+    pl_session_judge(&r->suite->session, entry, !has_note(comment, "answer") && !r->unjudged);
     while ((comment = next_line(comment, line, sizeof(line)))) {
         if ((rest = note_of(line, "finding")))
             take_finding(r, rest);
         else if ((rest = note_of(line, "observable")))
             take_observable(r, rest);
-        else if (strncmp(line, PL_NOTE_MARK, strlen(PL_NOTE_MARK)) == 0)
+        else if (strncmp(line, PL_NOTE_MARK, strlen(PL_NOTE_MARK)) == 0 && !r->unjudged)
             pl_session_tell(&r->suite->session, "%s", line + strlen(PL_NOTE_MARK));
     }
 }
@@ -227,6 +237,7 @@ static void judge_group(struct replay *r, const struct pl_bus_params *bus)
 {
     struct pl_session *s = &r->suite->session;
     s->bus = *bus;
+    r->unjudged = false;
     pl_oracle_start(s->oracle, bus->max_msg_size, bus->features);
     pl_oracle_devices(s->oracle, NULL, 0);
     pl_session_begin(s);
@@ -376,7 +387,10 @@ static int take_group(void *opaque, uint32_t group, const char *text)
     struct pl_bus_params bus;
     char why[512];
     (void)group;
-    const struct pl_spec *spec = parse_group(text, &bus, why, sizeof(why));
+    enum pl_iut iut;
+    if (strstr(text, PL_PCAPNG_DEVICE_SIDE))
+        return 0; /* of the group before it */
+    const struct pl_spec *spec = parse_group(text, &iut, &bus, why, sizeof(why));
     if (!spec || spec != r->suite->spec) {
         snprintf(r->error, r->cap, "%s", spec ? "the trace's groups are of different drafts" : why);
         r->err = -EINVAL;

@@ -2,14 +2,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/run_private.h"
 
 enum { REPEAT_MAX = 100000 };
-
-static enum outcome run_steps(struct run *r, const struct pl_steps *steps);
 
 /* --- steps --- */
 
@@ -32,10 +31,11 @@ struct values {
 static void add_value(void *opaque, const char *name)
 {
     struct values *values = opaque;
+    const struct pl_expr_name as = {name, pl_names_find(&values->r->all->names, name)};
     char why[160], one[96];
     uint64_t v;
     size_t n = strlen(values->text);
-    if (strchr(name, '(') || !pl_run_name(values->r, name, &v, why, sizeof(why)))
+    if (strchr(name, '(') || !pl_run_name(values->r, &as, &v, why, sizeof(why)))
         return;
     snprintf(one, sizeof(one), v < 10 ? "%s is %" PRIu64 : "%s is 0x%" PRIx64, name, v);
     if (!strstr(values->text, one))
@@ -62,7 +62,7 @@ static enum outcome run_let(struct run *r, const struct pl_step *step)
         uint64_t v;
         if (pl_run_value(r, step, step->assign[i].value, &v) == STOP)
             return STOP;
-        if (!pl_run_set(r, step->assign[i].name, v))
+        if (!pl_run_set(r, step->assign[i].variable, v))
             return pl_run_stop(r, PL_SCENARIO_ERROR, "%s:%d: too many variables", step->at->file,
                                step->at->line);
     }
@@ -75,8 +75,8 @@ static enum outcome run_repeat(struct run *r, const struct pl_step *step)
     if (pl_run_value(r, step, step->expr, &times) == STOP)
         return STOP;
     for (uint64_t i = 0; i < times && i < REPEAT_MAX; i++) {
-        pl_run_set(r, "round", i);
-        if (run_steps(r, step->then) == STOP)
+        pl_run_set(r, PL_VAR_ROUND, i);
+        if (pl_run_steps(r, step->then) == STOP)
             return STOP;
     }
     return GO_ON;
@@ -88,7 +88,7 @@ static enum outcome run_if(struct run *r, const struct pl_step *step)
     if (pl_run_value(r, step, step->expr, &v) == STOP)
         return STOP;
     const struct pl_steps *branch = v ? step->then : step->otherwise;
-    return branch ? run_steps(r, branch) : GO_ON;
+    return branch ? pl_run_steps(r, branch) : GO_ON;
 }
 
 /* What is sent meanwhile races: nothing is waited for before the last of it is under way. */
@@ -96,11 +96,24 @@ static enum outcome run_burst(struct run *r, const struct pl_step *step)
 {
     bool outer = r->burst;
     r->burst = true;
-    enum outcome way = run_steps(r, step->then);
+    enum outcome way = pl_run_steps(r, step->then);
     r->burst = outer;
     if (way == GO_ON && !outer)
         pl_session_flush(r->s);
     return way;
+}
+
+/* Suspended: SUSPEND is set and DRIVER_OK is clear; resumed: the other way round. */
+static int await_status(struct run *r, enum pl_step_op op)
+{
+    uint32_t is = PL_C_STATUS_DRIVER_OK;
+    if (op == PL_STEP_AWAIT_SUSPENDED)
+        is = PL_C_STATUS_SUSPEND;
+    int err = pl_session_flush(r->s);
+    if (err != -EPIPE)
+        err = pl_session_await_status(r->s, PL_C_STATUS_SUSPEND | PL_C_STATUS_DRIVER_OK, is);
+    r->reached = !err;
+    return err;
 }
 
 static enum outcome run_wait(struct run *r, enum pl_step_op op)
@@ -111,6 +124,8 @@ static enum outcome run_wait(struct run *r, enum pl_step_op op)
         err = pl_session_fence(r->s);
     else if (op == PL_STEP_AWAIT_EVENT)
         err = pl_session_await_event(r->s);
+    else if (op != PL_STEP_AWAIT_RESET)
+        err = await_status(r, op);
     else
         err = pl_session_flush(r->s) == -EPIPE ? -EPIPE : pl_session_await_reset(r->s);
     if (op == PL_STEP_AWAIT_EVENT)
@@ -124,13 +139,16 @@ static enum outcome run_wait(struct run *r, enum pl_step_op op)
 
 static enum outcome run_step(struct run *r, const struct pl_step *step)
 {
+    enum outcome way;
+    if (r->s->bus_run && pl_run_bus(r, step, &way))
+        return way;
     switch (step->op) {
     case PL_STEP_SEND:
         return pl_run_send(r, step);
     case PL_STEP_RAW:
         return pl_run_transmit(r, step->hex, step->hex_len);
     case PL_STEP_CALL:
-        return run_steps(r, pl_scenarios_procedure(r->all, step->name)->steps);
+        return pl_run_steps(r, step->called->steps);
     case PL_STEP_CONTROL:
         return pl_run_control(r, step);
     case PL_STEP_REQUIRE:
@@ -159,7 +177,7 @@ static enum outcome run_step(struct run *r, const struct pl_step *step)
     }
 }
 
-static enum outcome run_steps(struct run *r, const struct pl_steps *steps)
+enum outcome pl_run_steps(struct run *r, const struct pl_steps *steps)
 {
     for (size_t i = 0; i < steps->n; i++)
         if (run_step(r, &steps->step[i]) == STOP)
@@ -177,7 +195,7 @@ size_t pl_run_choices(const struct pl_scenario *scenario)
     return n;
 }
 
-static enum outcome bind_parameters(struct run *r, size_t choice)
+enum outcome pl_run_bind(struct run *r, size_t choice)
 {
     size_t at = 0;
     for (size_t i = 0; i < r->scenario->n_with; i++) {
@@ -188,7 +206,7 @@ static enum outcome bind_parameters(struct run *r, size_t choice)
             return pl_run_stop(r, strstr(why, "answered") ? PL_SCENARIO_SKIPPED : PL_SCENARIO_ERROR,
                                "%s: parameter '%s': %s", r->scenario->file, p->name, why);
         choice /= p->n;
-        pl_run_set(r, p->name, v);
+        pl_run_set(r, p->variable, v);
         int n = snprintf(r->result->parameters + at, sizeof(r->result->parameters) - at,
                          v < 10 ? "%s%s=%" PRIu64 : "%s%s=0x%" PRIx64, at ? " " : "", p->name, v);
         if (n > 0 && at + (size_t)n < sizeof(r->result->parameters))
@@ -200,7 +218,7 @@ static enum outcome bind_parameters(struct run *r, size_t choice)
 static enum outcome run_given(struct run *r)
 {
     for (size_t i = 0; r->scenario->given && r->scenario->given[i]; i++)
-        if (run_steps(r, pl_scenarios_procedure(r->all, r->scenario->given[i])->steps) == STOP) {
+        if (pl_run_steps(r, r->scenario->begun[i]->steps) == STOP) {
             if (r->result->verdict == PL_SCENARIO_INCONCLUSIVE)
                 r->result->verdict = PL_SCENARIO_SKIPPED;
             return STOP;
@@ -221,7 +239,7 @@ static enum outcome run_needs(struct run *r)
              : pl_run_stop(r, PL_SCENARIO_SKIPPED, "needs %s", pl_expr_text(r->scenario->needs));
 }
 
-static uint64_t seed_of(const struct pl_scenario *scenario, size_t choice, uint64_t seed)
+uint64_t pl_run_seed(const struct pl_scenario *scenario, size_t choice, uint64_t seed)
 {
     uint64_t h = 1469598103934665603u ^ seed;
     for (const char *p = scenario->name; *p; p++)
@@ -230,27 +248,40 @@ static uint64_t seed_of(const struct pl_scenario *scenario, size_t choice, uint6
     return h ? h : 1;
 }
 
-bool pl_run_applies(struct pl_session *s, const struct pl_scenario *scenario,
-                    const struct pl_combination *combination)
+/* The values of variables are left as they are: what tells that there are any is clear. */
+static void begin(struct run *r, struct pl_session *s, const struct pl_scenarios *all,
+                  const struct pl_scenario *scenario, const struct pl_combination *combination)
+{
+    memset(r, 0, offsetof(struct run, variable));
+    r->s = s;
+    r->all = all;
+    r->scenario = scenario;
+    r->combination = combination;
+}
+
+bool pl_run_applies(struct pl_session *s, const struct pl_scenarios *all,
+                    const struct pl_scenario *scenario, const struct pl_combination *combination)
 {
     struct pl_run_result result = {0};
-    struct run r = {.s = s, .scenario = scenario, .combination = combination, .result = &result};
+    struct run r;
     uint64_t v;
     char why[160];
-    return !scenario->when || !pl_run_evaluate(&r, scenario->when, &v, why, sizeof(why)) || v;
+    if (!scenario->when)
+        return true;
+    begin(&r, s, all, scenario, combination);
+    r.result = &result;
+    return !pl_run_evaluate(&r, scenario->when, &v, why, sizeof(why)) || v;
 }
 
 void pl_run_once(struct pl_session *s, const struct pl_scenarios *all,
                  const struct pl_scenario *scenario, size_t choice,
                  const struct pl_combination *combination, struct pl_run_result *result)
 {
-    struct run r = {.s = s,
-                    .all = all,
-                    .scenario = scenario,
-                    .combination = combination,
-                    .result = result,
-                    .random = seed_of(scenario, choice, combination->seed)};
+    struct run r;
     struct pl_combination single = *combination;
+    begin(&r, s, all, scenario, combination);
+    r.result = result;
+    r.random = pl_run_seed(scenario, choice, combination->seed);
     memset(result, 0, sizeof(*result));
     result->verdict = PL_SCENARIO_PASS;
     pl_session_begin(s);
@@ -261,8 +292,8 @@ void pl_run_once(struct pl_session *s, const struct pl_scenarios *all,
     r.combination = &single;
     enum outcome way = run_given(&r);
     r.combination = combination;
-    if (way == GO_ON && run_needs(&r) == GO_ON && bind_parameters(&r, choice) == GO_ON)
-        run_steps(&r, scenario->steps);
+    if (way == GO_ON && run_needs(&r) == GO_ON && pl_run_bind(&r, choice) == GO_ON)
+        pl_run_steps(&r, scenario->steps);
     if (pl_vq_there(s))
         pl_vq_end(pl_vq_there(s));
     if (s->alive && !s->stuck && pl_session_await_event(s) == 0)

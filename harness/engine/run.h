@@ -22,11 +22,12 @@ struct pl_run_result {
 };
 
 /* Does `when` allow the scenario under this combination? An error counts as yes and shows later. */
-bool pl_run_applies(struct pl_session *s, const struct pl_scenario *scenario,
-                    const struct pl_combination *combination);
+bool pl_run_applies(struct pl_session *s, const struct pl_scenarios *all,
+                    const struct pl_scenario *scenario, const struct pl_combination *combination);
 
 /*
- * Run choice number `choice` of the parameters' cross product (see pl_run_choices). The verdict is
+ * Run choice number `choice` of the parameters' cross product (see pl_run_choices) of a scenario
+ * out of `all`, which pl_scenarios_check found good. The verdict is
  * pass where nothing hindered it; the caller makes it fail where a clause failed meanwhile.
  */
 void pl_run_once(struct pl_session *s, const struct pl_scenarios *all,

@@ -85,10 +85,14 @@ static enum outcome control_line(struct run *r, const struct pl_step *step, char
 enum outcome pl_run_control(struct run *r, const struct pl_step *step)
 {
     char line[2304];
-    if (!r->burst)
+    if (!r->burst && !r->far)
         pl_session_fence(r->s);
     if (control_line(r, step, line, sizeof(line)) == STOP)
         return STOP;
+    if (r->far) {
+        r->control_ok = r->far->control(r->far->opaque, line);
+        return GO_ON;
+    }
     if (r->burst) { /* it may come before or after any of the requests under way */
         pl_session_tell(r->s, "racing %u %s", r->combination->dev_num, line);
         r->control_ok = pl_session_control(r->s, line, &r->control_unsupported);

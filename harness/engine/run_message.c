@@ -5,43 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/bent.h"
 #include "engine/run_private.h"
 
 enum { BURST_MAX = 128 }; /* requests under way at once, at most */
 
 /* --- messages --- */
-
-struct bent {
-    uint64_t type, id, token, size, cut, pad, pad_with;
-    bool has_type, has_id, has_token, has_size;
-};
-
-static void take_bend(struct bent *b, struct pl_msg *m, const char *name, uint64_t v)
-{
-    if (strcmp(name, "_type") == 0) {
-        b->type = v;
-        b->has_type = true;
-    } else if (strcmp(name, "_id") == 0) {
-        b->id = v;
-        b->has_id = true;
-    } else if (strcmp(name, "_dev_num") == 0) {
-        m->dev_num = (uint16_t)v;
-    } else if (strcmp(name, "_token") == 0) {
-        b->token = v;
-        b->has_token = true;
-    } else if (strcmp(name, "_size") == 0) {
-        b->size = v;
-        b->has_size = true;
-    } else if (strcmp(name, "_cut") == 0) {
-        b->cut = v;
-    } else if (strcmp(name, "_pad") == 0) {
-        b->pad = v;
-    } else if (strcmp(name, "_pad_with") == 0) {
-        b->pad_with = v;
-    } else if (strcmp(name, "_response") == 0) {
-        m->response = v != 0;
-    }
-}
 
 static enum outcome fill_list(struct run *r, const struct pl_step *step, unsigned width,
                               uint8_t *data, uint32_t *len)
@@ -89,25 +58,7 @@ static enum outcome fill_data(struct run *r, const struct pl_step *step, uint8_t
     return GO_ON;
 }
 
-static size_t bend(struct run *r, const struct bent *b, uint8_t *out, size_t n)
-{
-    const struct pl_spec *spec = r->s->spec;
-    size_t pad = b->pad < PL_MSG_MAX - n ? (size_t)b->pad : PL_MSG_MAX - n;
-    memset(out + n, (int)b->pad_with, pad);
-    n += pad;
-    n -= b->cut < n ? (size_t)b->cut : n - 1;
-    if (n < spec->header.size)
-        return n;
-    pl_poke_size(spec, out, (uint16_t)(b->has_size ? b->size : n));
-    if (b->has_type)
-        pl_poke_type(spec, out, (uint8_t)b->type);
-    if (b->has_id)
-        pl_poke_id(spec, out, (uint8_t)b->id);
-    return n;
-}
-
-/* On a byte stream a message that lies about its size, or is too large, ends the conversation. */
-static bool carried(const struct run *r, const void *bytes, size_t n)
+bool pl_run_carried(const struct run *r, const void *bytes, size_t n)
 {
     struct pl_msg m;
     if (!r->s->port->stream)
@@ -118,8 +69,12 @@ static bool carried(const struct run *r, const void *bytes, size_t n)
 
 enum outcome pl_run_transmit(struct run *r, const void *bytes, size_t n)
 {
-    if (!carried(r, bytes, n))
+    if (!pl_run_carried(r, bytes, n))
         return GO_ON;
+    if (r->far)
+        return r->far->transmit(r->far->opaque, bytes, n) < 0 ? STOP : GO_ON;
+    if (r->s->bus_run)
+        return pl_run_bus_transmit(r, bytes, n);
     unsigned outstanding = r->burst ? BURST_MAX : r->combination->outstanding;
     int err = pl_session_send(r->s, bytes, n, outstanding, true);
     if (err == -EPIPE || r->s->stuck || !r->s->alive)
@@ -127,28 +82,39 @@ enum outcome pl_run_transmit(struct run *r, const void *bytes, size_t n)
     return GO_ON;
 }
 
-enum outcome pl_run_send(struct run *r, const struct pl_step *step)
+enum outcome pl_run_build(struct run *r, const struct pl_step *step, struct pl_msg *m, uint8_t *out,
+                          size_t *n)
 {
-    static _Thread_local uint8_t data[PL_MSG_MAX + 1], out[PL_MSG_MAX + 1];
-    struct pl_msg m = {.kind = step->def->kind, .dev_num = r->combination->dev_num, .data = data};
-    struct bent b = {0};
-    if (step->def->bus)
-        m.dev_num = 0;
+    static _Thread_local uint8_t data[PL_MSG_MAX + 1];
+    struct pl_bent b = {0};
     for (size_t i = 0; i < step->n_assign; i++) {
         uint64_t v;
         if (pl_run_value(r, step, step->assign[i].value, &v) == STOP)
             return STOP;
         if (step->assign[i].field != PL_F_none)
-            m.f[step->assign[i].field] = v;
+            m->f[step->assign[i].field] = v;
         else
-            take_bend(&b, &m, step->assign[i].name, v);
+            pl_bent_set(&b, m, pl_bent_named(step->assign[i].name), v);
     }
-    if (fill_data(r, step, data, &m.data_len) == STOP)
-        return STOP;
-    m.token = b.has_token ? (uint16_t)b.token : step->def->event ? 0 : pl_session_token(r->s);
-    ssize_t n = pl_encode(r->s->spec, &m, out, PL_MSG_MAX);
-    if (n < 0)
+    if (step->data != PL_DATA_NONE || !m->data) {
+        if (fill_data(r, step, data, &m->data_len) == STOP)
+            return STOP;
+        m->data = data;
+    }
+    ssize_t size = pl_encode(r->s->spec, m, out, PL_MSG_MAX);
+    if (size < 0)
         return pl_run_stop(r, PL_SCENARIO_ERROR, "%s:%d: the message does not fit into %u bytes",
                            step->at->file, step->at->line, PL_MSG_MAX);
-    return pl_run_transmit(r, out, bend(r, &b, out, (size_t)n));
+    *n = pl_bent_apply(r->s->spec, &b, out, (size_t)size);
+    return GO_ON;
+}
+
+enum outcome pl_run_send(struct run *r, const struct pl_step *step)
+{
+    static _Thread_local uint8_t out[PL_MSG_MAX + 1];
+    struct pl_msg m = {.kind = step->def->kind,
+                       .dev_num = step->def->bus ? 0 : r->combination->dev_num,
+                       .token = step->def->event ? 0 : pl_session_token(r->s)};
+    size_t n;
+    return pl_run_build(r, step, &m, out, &n) == STOP ? STOP : pl_run_transmit(r, out, n);
 }

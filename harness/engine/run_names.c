@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/run_private.h"
+#include "wire/random.h"
 
 /* --- names --- */
 
@@ -14,131 +15,164 @@ static bool fail_name(char *why, size_t cap, const char *format, const char *nam
     return false;
 }
 
-bool pl_run_variable(const struct run *r, const char *name, uint64_t *value)
+bool pl_run_variable(const struct run *r, unsigned variable, uint64_t *value)
 {
-    for (size_t i = 0; i < r->n_vars; i++) {
-        if (strcmp(r->vars[i].name, name) == 0) {
-            *value = r->vars[i].value;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool pl_run_set(struct run *r, const char *name, uint64_t value)
-{
-    for (size_t i = 0; i < r->n_vars; i++) {
-        if (strcmp(r->vars[i].name, name) == 0) {
-            r->vars[i].value = value;
-            return true;
-        }
-    }
-    if (r->n_vars == VARS_MAX)
+    if (!variable || variable >= VARS_MAX || !(r->set[variable / 64] >> (variable % 64) & 1))
         return false;
-    r->vars[r->n_vars++] = (struct variable){name, value};
+    *value = r->variable[variable];
     return true;
 }
 
-static bool field_of(const struct pl_msg *m, const char *name, uint64_t *value)
+bool pl_run_set(struct run *r, unsigned variable, uint64_t value)
 {
-    const struct pl_layout *layout = pl_msg_layout(m);
+    if (!variable || variable >= VARS_MAX)
+        return false;
+    r->set[variable / 64] |= UINT64_C(1) << (variable % 64);
+    r->variable[variable] = value;
+    return true;
+}
+
+static bool field_of(const struct pl_msg *m, const struct pl_meaning *meaning, uint64_t *value)
+{
+    const struct pl_layout *layout = meaning->field != PL_F_none ? pl_msg_layout(m) : NULL;
     for (size_t i = 0; layout && i < layout->n_fields; i++) {
-        if (strcmp(layout->fields[i].name, name) == 0) {
-            *value = m->f[layout->fields[i].field];
+        if (layout->fields[i].field == meaning->field) {
+            *value = m->f[meaning->field];
             return true;
         }
     }
-    if (strcmp(name, "size") == 0)
+    if (meaning->own == PL_OWN_SIZE)
         *value = m->size;
-    else if (strcmp(name, "data_len") == 0)
+    else if (meaning->own == PL_OWN_DATA_LEN)
         *value = m->data_len;
-    else
-        return false;
-    return true;
+    return meaning->own != PL_OWN_NOTHING;
 }
 
-static bool name_info(struct run *r, const char *field, uint64_t *value, char *why, size_t cap)
+static bool name_info(struct run *r, const char *name, const struct pl_meaning *meaning,
+                      uint64_t *value, char *why, size_t cap)
 {
     const struct pl_msg *info = pl_oracle_info(r->s->oracle, r->combination->dev_num);
     if (!info)
-        return fail_name(why, cap, "info.%s: GET_DEVICE_INFO was not answered", field);
-    return field_of(info, field, value) ||
-           fail_name(why, cap, "GET_DEVICE_INFO has no field '%s'", field);
+        return fail_name(why, cap, "%s: GET_DEVICE_INFO was not answered", name);
+    return field_of(info, meaning, value) ||
+           fail_name(why, cap, "GET_DEVICE_INFO has no field '%s'", name + strlen("info."));
 }
 
-static bool name_response(struct run *r, const char *field, uint64_t *value, char *why, size_t cap)
+static bool name_response(struct run *r, const char *name, const struct pl_meaning *meaning,
+                          uint64_t *value, char *why, size_t cap)
 {
     pl_session_flush(r->s);
     if (!r->s->answered)
-        return fail_name(why, cap, "resp.%s: the request was not answered", field);
-    return field_of(&r->s->last, field, value) ||
-           fail_name(why, cap, "the response has no field '%s'", field);
+        return fail_name(why, cap, "%s: the request was not answered", name);
+    return field_of(&r->s->last, meaning, value) ||
+           fail_name(why, cap, "the response has no field '%s'", name + strlen("resp."));
 }
 
-static bool name_of_dimension(const struct run *r, const char *name, uint64_t *value)
-{
-    for (size_t i = 0; i < PL_DIMENSIONS; i++) {
-        if (strcmp(name, pl_dimensions[i].name) == 0) {
-            *value = r->combination->dimension[i];
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool name_of_run(struct run *r, const char *name, uint64_t *value)
+static bool name_of_run(struct run *r, enum pl_word word, uint64_t *value)
 {
     const struct pl_session *s = r->s;
-    if (strcmp(name, "max_msg_size") == 0)
+    switch (word) {
+    case PL_WORD_MAX_MSG_SIZE:
         *value = s->bus.max_msg_size;
-    else if (strcmp(name, "strict") == 0)
+        break;
+    case PL_WORD_PLAIN_SIZE:
+        *value = s->bus.max_msg_size == s->plain_size || s->bus.max_msg_size == s->only_size;
+        break;
+    case PL_WORD_STRICT:
         *value = s->bus.features >> PL_C_TF_STRICT_CONFIG_GENERATION & 1;
-    else if (strcmp(name, "outstanding") == 0)
+        break;
+    case PL_WORD_OUTSTANDING:
         *value = r->combination->outstanding;
-    else if (strcmp(name, "exhaustive") == 0)
+        break;
+    case PL_WORD_EXHAUSTIVE:
         *value = r->combination->exhaustive;
-    else if (strcmp(name, "dev") == 0)
+        break;
+    case PL_WORD_DEV:
         *value = r->combination->dev_num;
-    else if (strcmp(name, "announced") == 0)
+        break;
+    case PL_WORD_ANNOUNCED:
         *value = r->announced;
-    else if (strcmp(name, "mem_base") == 0)
+        break;
+    case PL_WORD_REACHED:
+        *value = r->reached;
+        break;
+    case PL_WORD_MEM_BASE:
         *value = s->port->mem_base;
-    else if (strcmp(name, "mem_size") == 0)
+        break;
+    case PL_WORD_MEM_SIZE:
         *value = s->port->mem_size;
-    else if (strcmp(name, "has_control") == 0)
+        break;
+    case PL_WORD_HAS_CONTROL:
         *value = s->port->has_control;
-    else if (strcmp(name, "control_ok") == 0)
+        break;
+    case PL_WORD_CONTROL_OK:
         *value = r->control_ok;
-    else if (strcmp(name, "answered") == 0) {
+        break;
+    case PL_WORD_ANSWERED:
         pl_session_flush(r->s);
         *value = s->answered;
-    } else
-        return false;
+        break;
+    default:
+        return pl_run_vq_word(r, word, value);
+    }
     return true;
 }
 
-bool pl_run_name(void *opaque, const char *name, uint64_t *value, char *why, size_t cap)
+/* What a name means where it is no variable. */
+static bool meant(struct run *r, const struct pl_expr_name *name, const struct pl_meaning *meaning,
+                  uint64_t *value, char *why, size_t cap)
+{
+    switch (meaning->means) {
+    case PL_MEANS_WORD:
+        if (name_of_run(r, meaning->word, value))
+            return true;
+        break;
+    case PL_MEANS_DIMENSION:
+        *value = r->combination->dimension[meaning->value];
+        return true;
+    case PL_MEANS_INFO:
+        return name_info(r, name->text, meaning, value, why, cap);
+    case PL_MEANS_RESPONSE:
+        return name_response(r, name->text, meaning, value, why, cap);
+    case PL_MEANS_CONSTANT:
+        *value = meaning->value;
+        return true;
+    case PL_MEANS_REQUEST:
+    case PL_MEANS_NOTHING:
+        if (r->s->bus_run && pl_run_bus_name(r, name->text, value))
+            return true;
+        break;
+    }
+    return fail_name(why, cap, "unknown name '%s'", name->text);
+}
+
+/* Expressions that are put together in a run, for control lines, have no numbers. */
+static unsigned number_of(const struct run *r, const struct pl_expr_name *name)
+{
+    return name->number ? name->number : pl_names_find(&r->all->names, name->text);
+}
+
+bool pl_run_name(void *opaque, const struct pl_expr_name *name, uint64_t *value, char *why,
+                 size_t cap)
 {
     struct run *r = opaque;
-    if (pl_run_variable(r, name, value) || name_of_run(r, name, value) ||
-        name_of_dimension(r, name, value) || pl_run_vq_name(r, name, value))
-        return true;
-    if (strncmp(name, "info.", 5) == 0)
-        return name_info(r, name + 5, value, why, cap);
-    if (strncmp(name, "resp.", 5) == 0)
-        return name_response(r, name + 5, value, why, cap);
-    return pl_spec_constant(r->s->spec, name, value) ||
-           fail_name(why, cap, "unknown name '%s'", name);
+    unsigned number = number_of(r, name);
+    if (number) {
+        const struct pl_named *named = &r->all->names.list[number - 1];
+        return (r->far && r->far->name(r->far->opaque, &named->meaning, value)) ||
+               pl_run_variable(r, named->variable, value) ||
+               meant(r, name, &named->meaning, value, why, cap);
+    }
+    const struct pl_meaning meaning = pl_meaning_of(r->s->spec, name->text);
+    return (r->far && r->far->name(r->far->opaque, &meaning, value)) ||
+           meant(r, name, &meaning, value, why, cap);
 }
 
 /* --- functions --- */
 
 uint64_t pl_run_random(struct run *r)
 {
-    r->random ^= r->random << 13;
-    r->random ^= r->random >> 7;
-    r->random ^= r->random << 17;
-    return r->random;
+    return pl_random(&r->random);
 }
 
 /* Element i, `width` bytes wide, of the last response's array; 0 beyond its end. */
@@ -164,30 +198,38 @@ static uint64_t floor_pow2(uint64_t v)
     return p;
 }
 
-bool pl_run_call(void *opaque, const char *name, const uint64_t *a, size_t n, uint64_t *value,
-                 char *why, size_t cap)
+static enum pl_word function_of(const struct run *r, const struct pl_expr_name *name)
+{
+    unsigned number = number_of(r, name);
+    return number ? r->all->names.list[number - 1].meaning.word
+                  : pl_meaning_of(r->s->spec, name->text).word;
+}
+
+bool pl_run_call(void *opaque, const struct pl_expr_name *name, const uint64_t *a, size_t n,
+                 uint64_t *value, char *why, size_t cap)
 {
     struct run *r = opaque;
-    if (pl_run_vq_call(r, name, a, n, value))
-        return true;
-    if (n == 2 && strcmp(name, "min") == 0)
+    enum pl_word word = function_of(r, name);
+    if (n == 2 && word == PL_CALL_MIN)
         *value = a[0] < a[1] ? a[0] : a[1];
-    else if (n == 2 && strcmp(name, "max") == 0)
+    else if (n == 2 && word == PL_CALL_MAX)
         *value = a[0] > a[1] ? a[0] : a[1];
-    else if (n == 3 && strcmp(name, "if") == 0)
+    else if (n == 3 && word == PL_CALL_IF)
         *value = a[0] ? a[1] : a[2];
-    else if (n == 1 && strcmp(name, "pow2") == 0)
+    else if (n == 1 && word == PL_CALL_POW2)
         *value = floor_pow2(a[0]);
-    else if (n == 1 && strcmp(name, "random") == 0)
+    else if (n == 1 && word == PL_CALL_RANDOM)
         *value = a[0] ? pl_run_random(r) % a[0] : pl_run_random(r);
-    else if (n == 1 && strcmp(name, "swap") == 0)
+    else if (n == 1 && word == PL_CALL_SWAP)
         *value = __builtin_bswap32((uint32_t)a[0]);
-    else if (n == 1 && strcmp(name, "word") == 0)
+    else if (n == 1 && word == PL_CALL_WORD)
         *value = pl_run_element(r, a[0], 4);
-    else if (n == 1 && strcmp(name, "byte") == 0)
+    else if (n == 1 && word == PL_CALL_BYTE)
         *value = pl_run_element(r, a[0], 1);
-    else {
-        snprintf(why, cap, "unknown function '%s' with %zu arguments", name, n);
+    else if (!pl_run_vq_call(r, word, a, n, value) &&
+             !pl_run_bus_call(r, name->text, a, n, value)) {
+        int length = (int)strcspn(name->text, "(");
+        snprintf(why, cap, "unknown function '%.*s' with %zu arguments", length, name->text, n);
         return false;
     }
     return true;

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/port_memory.h"
 #include "engine/run_private.h"
+#include "engine/toeplitz.h"
 
 enum { BUFFERS_MAX = 1024, BYTES_MAX = 1 << 20 };
 
@@ -76,7 +78,7 @@ static void number(const struct pl_piece *piece, uint64_t value, uint8_t *out)
 static const void *memory_of(const struct run *r, uint64_t addr, uint64_t len)
 {
     const struct pl_port *port = r->s->port;
-    const struct pl_ring_memory memory = {port->mem, port->mem_base, port->mem_size};
+    const struct pl_ring_memory memory = pl_port_memory(port);
     return port->mem ? pl_ring_at(&memory, addr, len) : NULL;
 }
 
@@ -86,15 +88,21 @@ static enum outcome outside(struct run *r, const struct pl_step *step, uint64_t 
                        step->at->file, step->at->line, (unsigned long long)addr);
 }
 
+static void repeat(const struct pl_piece *piece, uint8_t *out, uint64_t count)
+{
+    for (uint64_t at = 0; at < count; at += piece->hex_len)
+        memcpy(out + at, piece->hex, piece->hex_len);
+}
+
 static enum outcome add_piece(struct run *r, const struct pl_step *step,
                               const struct pl_piece *piece, struct gather *g)
 {
-    uint64_t value = 0, count = 0;
-    if (piece->kind == PL_PIECE_HEX)
-        count = piece->hex_len;
-    else if (pl_run_value(r, step, piece->value, &value) == STOP ||
-             (piece->count && pl_run_value(r, step, piece->count, &count) == STOP))
+    uint64_t value = 0, count = piece->kind == PL_PIECE_HEX;
+    if ((piece->value && pl_run_value(r, step, piece->value, &value) == STOP) ||
+        (piece->count && pl_run_value(r, step, piece->count, &count) == STOP))
         return STOP;
+    if (piece->kind == PL_PIECE_HEX)
+        count = count < BYTES_MAX ? count * piece->hex_len : BYTES_MAX + 1;
     if (piece->kind == PL_PIECE_NUMBER)
         count = piece->width;
     if (!make_room(g, count))
@@ -109,7 +117,7 @@ static enum outcome add_piece(struct run *r, const struct pl_step *step,
     else if (piece->kind == PL_PIECE_NUMBER)
         number(piece, value, out);
     else if (piece->kind == PL_PIECE_HEX)
-        memcpy(out, piece->hex, piece->hex_len);
+        repeat(piece, out, count);
     else if (piece->kind == PL_PIECE_FILL)
         memset(out, (int)(value & 0xff), count);
     else
@@ -165,12 +173,12 @@ static struct pl_vq_features negotiated(struct run *r)
 {
     uint64_t v;
     return (struct pl_vq_features){
-        .packed = pl_run_variable(r, "took_packed", &v) && v,
-        .indirect = pl_run_variable(r, "took_indirect", &v) && v,
-        .event_idx = pl_run_variable(r, "took_event_idx", &v) && v,
-        .in_order = pl_run_variable(r, "took_in_order", &v) && v,
-        .notification_data = pl_run_variable(r, "took_notification_data", &v) && v,
-        .ring_reset = pl_run_variable(r, "ring_reset", &v) && v,
+        .packed = pl_run_variable(r, PL_VAR_TOOK_PACKED, &v) && v,
+        .indirect = pl_run_variable(r, PL_VAR_TOOK_INDIRECT, &v) && v,
+        .event_idx = pl_run_variable(r, PL_VAR_TOOK_EVENT_IDX, &v) && v,
+        .in_order = pl_run_variable(r, PL_VAR_TOOK_IN_ORDER, &v) && v,
+        .notification_data = pl_run_variable(r, PL_VAR_TOOK_NOTIFICATION_DATA, &v) && v,
+        .ring_reset = pl_run_variable(r, PL_VAR_RING_RESET, &v) && v,
     };
 }
 
@@ -302,54 +310,49 @@ enum outcome pl_run_vq(struct run *r, const struct pl_step *step)
 
 /* --- names and functions --- */
 
-static bool queue_name(const struct pl_vq_queue *q, const char *name, uint64_t *value)
+static bool queue_word(const struct pl_vq_queue *q, enum pl_word word, uint64_t *value)
 {
-    if (strcmp(name, "ring.desc") == 0)
-        *value = q->setup.desc_addr;
-    else if (strcmp(name, "ring.driver") == 0)
-        *value = q->setup.driver_addr;
-    else if (strcmp(name, "ring.device") == 0)
-        *value = q->setup.device_addr;
-    else if (strcmp(name, "ring.size") == 0)
-        *value = q->setup.size;
-    else if (strcmp(name, "ring.room") == 0)
-        *value = q->room;
-    else if (strcmp(name, "ring.held") == 0)
-        *value = q->held;
-    else if (strcmp(name, "ring.next") == 0)
-        *value = q->next;
-    else if (strcmp(name, "io.used") == 0)
+    const uint64_t of[] = {
+        [PL_WORD_RING_DESC - PL_WORD_RING_DESC] = q->setup.desc_addr,
+        [PL_WORD_RING_DRIVER - PL_WORD_RING_DESC] = q->setup.driver_addr,
+        [PL_WORD_RING_DEVICE - PL_WORD_RING_DESC] = q->setup.device_addr,
+        [PL_WORD_RING_SIZE - PL_WORD_RING_DESC] = q->setup.size,
+        [PL_WORD_RING_ROOM - PL_WORD_RING_DESC] = q->room,
+        [PL_WORD_RING_HELD - PL_WORD_RING_DESC] = q->held,
+        [PL_WORD_RING_NEXT - PL_WORD_RING_DESC] = q->next,
+    };
+    if (word == PL_WORD_IO_USED)
         *value = q->used;
-    else if (strcmp(name, "io.events") == 0)
+    else if (word == PL_WORD_IO_EVENTS)
         *value = q->events;
+    else if (word >= PL_WORD_RING_DESC && word <= PL_WORD_RING_NEXT)
+        *value = of[word - PL_WORD_RING_DESC];
     else
         return false;
     return true;
 }
 
-static bool chain_name(const struct pl_vq_chain *c, const char *name, uint64_t *value)
+static bool chain_word(const struct pl_vq_chain *c, enum pl_word word, uint64_t *value)
 {
-    if (strcmp(name, "io.written") == 0)
-        *value = c->written;
-    else if (strcmp(name, "io.length") == 0)
-        *value = c->length;
-    else if (strcmp(name, "io.out") == 0)
-        *value = c->out;
-    else if (strcmp(name, "io.in") == 0)
-        *value = c->in;
-    else if (strcmp(name, "io.table") == 0)
-        *value = c->table;
-    else
+    const uint64_t of[] = {
+        [PL_WORD_IO_WRITTEN - PL_WORD_IO_WRITTEN] = c->written,
+        [PL_WORD_IO_LENGTH - PL_WORD_IO_WRITTEN] = c->length,
+        [PL_WORD_IO_OUT - PL_WORD_IO_WRITTEN] = c->out,
+        [PL_WORD_IO_IN - PL_WORD_IO_WRITTEN] = c->in,
+        [PL_WORD_IO_TABLE - PL_WORD_IO_WRITTEN] = c->table,
+    };
+    if (word < PL_WORD_IO_WRITTEN || word > PL_WORD_IO_TABLE)
         return false;
+    *value = of[word - PL_WORD_IO_WRITTEN];
     return true;
 }
 
-bool pl_run_vq_name(struct run *r, const char *name, uint64_t *value)
+bool pl_run_vq_word(struct run *r, enum pl_word word, uint64_t *value)
 {
     struct pl_vq_queue queue = {0};
     struct pl_vq_chain chain = {0};
     const struct pl_vq *vq = pl_vq_there(r->s);
-    if (strcmp(name, "io.ok") == 0) {
+    if (word == PL_WORD_IO_OK) {
         *value = r->io_ok;
         return true;
     }
@@ -357,7 +360,7 @@ bool pl_run_vq_name(struct run *r, const char *name, uint64_t *value)
         pl_vq_look_up(vq, &queue);
         pl_vq_current(vq, &chain);
     }
-    return queue_name(&queue, name, value) || chain_name(&chain, name, value);
+    return queue_word(&queue, word, value) || chain_word(&chain, word, value);
 }
 
 /* Little-endian bytes i to i + width of the current chain's data; 0 beyond its end. */
@@ -390,25 +393,46 @@ static bool data_same(const struct pl_vq *vq, uint64_t seed, uint64_t at, uint64
     return true;
 }
 
-bool pl_run_vq_call(struct run *r, const char *name, const uint64_t *a, size_t n, uint64_t *value)
+/* The Toeplitz hash of these `len` bytes of the current chain's data, under the key from `seed`. */
+static uint64_t data_hash(const struct pl_vq *vq, uint64_t seed, uint64_t at, uint64_t len)
 {
-    static const struct {
-        const char *io, *mem;
-        unsigned width;
-    } access[] = {{"io.byte", "mem.byte", 1},
-                  {"io.u16", "mem.u16", 2},
-                  {"io.u32", "mem.u32", 4},
-                  {"io.u64", "mem.u64", 8}};
+    enum { KEY = 40, INPUT_MAX = 64 };
+    uint8_t key[KEY], input[INPUT_MAX] = {0};
+    size_t n = len < INPUT_MAX ? (size_t)len : INPUT_MAX;
+    for (size_t i = 0; i < KEY; i++)
+        key[i] = pl_vq_pattern(seed, i);
+    for (size_t i = 0; vq && i < n; i++)
+        pl_vq_byte(vq, at + i, &input[i]);
+    return pl_toeplitz(key, KEY, input, n);
+}
+
+/* The ones' complement sum of these bytes of the current chain's data, two at a time, big-endian.
+ */
+static uint64_t data_sum(const struct pl_vq *vq, uint64_t at, uint64_t len)
+{
+    uint64_t sum = 0;
+    uint8_t byte;
+    for (uint64_t i = 0; vq && i < len && pl_vq_byte(vq, at + i, &byte); i++)
+        sum += (uint64_t)byte << (i % 2 ? 0 : 8);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return sum;
+}
+
+bool pl_run_vq_call(struct run *r, enum pl_word word, const uint64_t *a, size_t n, uint64_t *value)
+{
     const struct pl_vq *vq = pl_vq_there(r->s);
-    for (size_t i = 0; n == 1 && i < sizeof(access) / sizeof(access[0]); i++) {
-        bool data = strcmp(name, access[i].io) == 0;
-        if (!data && strcmp(name, access[i].mem) != 0)
-            continue;
-        *value = data ? data_at(vq, a[0], access[i].width) : memory_at(r, a[0], access[i].width);
-        return true;
-    }
-    if (n != 3 || strcmp(name, "io.same") != 0)
+    if (n == 1 && word >= PL_CALL_IO_BYTE && word <= PL_CALL_IO_U64)
+        *value = data_at(vq, a[0], 1u << (word - PL_CALL_IO_BYTE));
+    else if (n == 1 && word >= PL_CALL_MEM_BYTE && word <= PL_CALL_MEM_U64)
+        *value = memory_at(r, a[0], 1u << (word - PL_CALL_MEM_BYTE));
+    else if (n == 3 && word == PL_CALL_IO_SAME)
+        *value = data_same(vq, a[0], a[1], a[2]);
+    else if (n == 3 && word == PL_CALL_IO_TOEPLITZ)
+        *value = data_hash(vq, a[0], a[1], a[2]);
+    else if (n == 2 && word == PL_CALL_IO_SUM)
+        *value = data_sum(vq, a[0], a[1]);
+    else
         return false;
-    *value = data_same(vq, a[0], a[1], a[2]);
     return true;
 }

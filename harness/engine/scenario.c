@@ -9,11 +9,14 @@
 struct pl_scenarios *pl_scenarios_new(const struct pl_spec *spec)
 {
     struct pl_scenarios *s = calloc(1, sizeof(*s));
-    if (s) {
-        s->spec = spec;
-        s->clauses = pl_clauses_find(spec);
-    }
-    return s;
+    if (!s)
+        return NULL;
+    s->spec = spec;
+    s->clauses = pl_clauses_find(spec);
+    if (pl_names_init(&s->names, spec))
+        return s;
+    pl_scenarios_free(s);
+    return NULL;
 }
 
 void pl_scenarios_free(struct pl_scenarios *s)
@@ -26,11 +29,13 @@ void pl_scenarios_free(struct pl_scenarios *s)
         pl_expr_free(s->exprs[i]);
     for (size_t i = 0; i < s->n_docs; i++)
         pl_yaml_free(s->docs[i]);
+    pl_names_free(&s->names);
     free(s->allocations);
     free(s->exprs);
     free(s->docs);
     free(s->procedures);
     free(s->list);
+    free(s->bus_list);
     free(s);
 }
 

@@ -3,32 +3,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/dimension.h"
-#include "engine/scenario.h"
+#include "engine/scenario_load.h"
 
-enum { CALLS_MAX = 10000, DEPTH_MAX = 16, NAMES_MAX = 1024 };
+enum { CALLS_MAX = 10000, DEPTH_MAX = 16 };
 
-/* What a run knows without anybody having set it. */
-static const char *const run_names[] = {
-    "max_msg_size", "strict",     "exhaustive", "outstanding", "dev",    "mem_base",  "mem_size",
-    "has_control",  "control_ok", "answered",   "round",       "min()",  "max()",     "if()",
-    "pow2()",       "random()",   "word()",     "byte()",      "swap()", "announced", NULL};
-
-/* The same of the virtqueues that a scenario works with. */
-static const char *const io_names[] = {
-    "ring.desc", "ring.driver", "ring.device", "ring.size",  "ring.room", "ring.held", "ring.next",
-    "io.ok",     "io.used",     "io.events",   "io.written", "io.length", "io.out",    "io.in",
-    "io.table",  "io.byte()",   "io.u16()",    "io.u32()",   "io.u64()",  "io.same()", "mem.byte()",
-    "mem.u16()", "mem.u32()",   "mem.u64()",   NULL};
+/* What only runs of buses know. */
+static const char *const bus_names[] = {
+    "other",       "nobody",        "spare",       "devices",        "fits",
+    "over",        "bus.forwarded", "bus.told",    "bus.failures",   "bus.added",
+    "bus.removed", "bus.shown()",   "bus.known()", "bus.supports()", "bus.uses_events",
+    "bus.patient", "bus.turn",      NULL};
 
 struct check {
-    const struct pl_scenarios *s;
+    struct pl_scenarios *s;
     char *error;
     size_t cap;
-    const char *names[NAMES_MAX]; /* variables and parameters, wherever they are set */
-    size_t n_names;
     const struct pl_yaml *at; /* of the expression at hand */
     bool good;
+    bool bus; /* names of a bus under test are known, too */
     unsigned calls;
 };
 
@@ -36,7 +28,7 @@ struct check {
 
 static bool check_calls(struct check *c, const struct pl_steps *steps, unsigned depth);
 
-static bool check_call(struct check *c, const struct pl_step *step, unsigned depth)
+static bool check_call(struct check *c, struct pl_step *step, unsigned depth)
 {
     const struct pl_procedure *p = pl_scenarios_procedure(c->s, step->name);
     if (!p)
@@ -44,13 +36,14 @@ static bool check_call(struct check *c, const struct pl_step *step, unsigned dep
     if (depth >= DEPTH_MAX || ++c->calls > CALLS_MAX)
         return pl_yaml_error(step->at, c->error, c->cap,
                              "procedure '%s' calls itself, or too many others", step->name);
+    step->called = p;
     return check_calls(c, p->steps, depth + 1);
 }
 
 static bool check_calls(struct check *c, const struct pl_steps *steps, unsigned depth)
 {
     for (size_t i = 0; steps && i < steps->n; i++) {
-        const struct pl_step *step = &steps->step[i];
+        struct pl_step *step = &steps->step[i];
         if (step->op == PL_STEP_CALL && !check_call(c, step, depth))
             return false;
         if (!check_calls(c, step->then, depth) || !check_calls(c, step->otherwise, depth))
@@ -61,38 +54,17 @@ static bool check_calls(struct check *c, const struct pl_steps *steps, unsigned 
 
 /* --- names --- */
 
-static bool is_listed(const char *const *list, const char *name)
-{
-    for (; *list; list++)
-        if (strcmp(*list, name) == 0)
-            return true;
-    return false;
-}
-
 static bool is_known(const struct check *c, const char *name)
 {
-    uint64_t value;
-    if (is_listed(run_names, name) || is_listed(io_names, name))
-        return true;
-    for (size_t i = 0; i < PL_DIMENSIONS; i++)
-        if (strcmp(pl_dimensions[i].name, name) == 0)
+    for (size_t i = 0; c->bus && bus_names[i]; i++)
+        if (strcmp(bus_names[i], name) == 0)
             return true;
-    for (size_t i = 0; i < c->n_names; i++)
-        if (strcmp(c->names[i], name) == 0)
-            return true;
-    return pl_spec_constant(c->s->spec, name, &value);
-}
-
-static bool has_field(const struct pl_spec *spec, const char *field)
-{
-    for (size_t i = 0; i < spec->n_messages; i++) {
-        const struct pl_layout *parts[] = {spec->messages[i].request, spec->messages[i].response};
-        for (size_t k = 0; k < 2; k++)
-            for (size_t f = 0; parts[k] && f < parts[k]->n_fields; f++)
-                if (strcmp(parts[k]->fields[f].name, field) == 0)
-                    return true;
-    }
-    return strcmp(field, "size") == 0 || strcmp(field, "data_len") == 0;
+    const struct pl_meaning meaning = pl_meaning_of(c->s->spec, name);
+    unsigned number = pl_names_find(&c->s->names, name);
+    if (meaning.means >= PL_MEANS_INFO && meaning.means <= PL_MEANS_REQUEST)
+        return meaning.field != PL_F_none || meaning.own != PL_OWN_NOTHING;
+    return meaning.means != PL_MEANS_NOTHING ||
+           (number && c->s->names.list[number - 1].variable != 0);
 }
 
 static void check_name(void *opaque, const char *name)
@@ -100,10 +72,7 @@ static void check_name(void *opaque, const char *name)
     struct check *c = opaque;
     if (!c->good)
         return;
-    if (strncmp(name, "info.", 5) == 0 || strncmp(name, "resp.", 5) == 0)
-        c->good = has_field(c->s->spec, name + 5);
-    else
-        c->good = is_known(c, name);
+    c->good = is_known(c, name);
     if (!c->good)
         pl_yaml_error(c->at, c->error, c->cap, "nobody knows the name '%s'", name);
 }
@@ -155,27 +124,39 @@ static bool check_names(struct check *c, const struct pl_steps *steps)
     return true;
 }
 
-static void collect_names(struct check *c, const struct pl_steps *steps)
-{
-    for (size_t i = 0; steps && i < steps->n; i++) {
-        const struct pl_step *step = &steps->step[i];
-        for (size_t k = 0; step->op == PL_STEP_LET && k < step->n_assign; k++)
-            if (c->n_names < NAMES_MAX && !is_known(c, step->assign[k].name))
-                c->names[c->n_names++] = step->assign[k].name;
-        collect_names(c, step->then);
-        collect_names(c, step->otherwise);
-    }
-}
-
 /* --- all of it --- */
 
-static bool check_scenario(struct check *c, const struct pl_scenario *scenario)
+static bool check_provocation(struct check *c, const struct pl_scenario *scenario)
 {
-    for (size_t k = 0; scenario->given && scenario->given[k]; k++)
-        if (!pl_scenarios_procedure(c->s, scenario->given[k]))
+    const struct pl_provocation *p = scenario->drive;
+    c->calls = 0;
+    return !p || (check_expr(c, scenario->at, p->when) && check_expr(c, scenario->at, p->late) &&
+                  check_expr(c, scenario->at, p->fail) && check_calls(c, p->before, 0) &&
+                  check_calls(c, p->after, 0) && check_names(c, p->before) &&
+                  check_names(c, p->after) && (!p->answer || check_step_names(c, p->answer)) &&
+                  (!p->request || check_step_names(c, p->request)));
+}
+
+static bool find_given(struct check *c, struct pl_scenario *scenario)
+{
+    size_t n = 0;
+    while (scenario->given && scenario->given[n])
+        n++;
+    scenario->begun = pl_load_keep(c->s, n, sizeof(const struct pl_procedure *));
+    for (size_t k = 0; k < n; k++) {
+        scenario->begun[k] = pl_scenarios_procedure(c->s, scenario->given[k]);
+        if (!scenario->begun[k])
             return pl_yaml_error(scenario->at, c->error, c->cap,
                                  "scenario '%s': there is no procedure '%s'", scenario->name,
                                  scenario->given[k]);
+    }
+    return true;
+}
+
+static bool check_scenario(struct check *c, struct pl_scenario *scenario)
+{
+    if (!find_given(c, scenario))
+        return false;
     for (size_t i = 0; i < scenario->n_with; i++)
         for (size_t k = 0; k < scenario->with[i].n; k++)
             if (!check_expr(c, scenario->at, scenario->with[i].value[k]))
@@ -183,23 +164,10 @@ static bool check_scenario(struct check *c, const struct pl_scenario *scenario)
     c->calls = 0;
     return check_expr(c, scenario->at, scenario->when) &&
            check_expr(c, scenario->at, scenario->needs) && check_calls(c, scenario->steps, 0) &&
-           check_names(c, scenario->steps);
+           check_names(c, scenario->steps) && check_provocation(c, scenario);
 }
 
-static void collect(struct check *c)
-{
-    for (size_t i = 0; i < c->s->n_procedures; i++)
-        collect_names(c, c->s->procedures[i].steps);
-    for (size_t i = 0; i < c->s->n; i++) {
-        const struct pl_scenario *scenario = &c->s->list[i];
-        collect_names(c, scenario->steps);
-        for (size_t k = 0; k < scenario->n_with; k++)
-            if (c->n_names < NAMES_MAX && !is_known(c, scenario->with[k].name))
-                c->names[c->n_names++] = scenario->with[k].name;
-    }
-}
-
-bool pl_scenarios_check(const struct pl_scenarios *s, char *error, size_t cap)
+bool pl_scenarios_check(struct pl_scenarios *s, char *error, size_t cap)
 {
     struct check *c = calloc(1, sizeof(*c));
     if (!c) {
@@ -207,7 +175,6 @@ bool pl_scenarios_check(const struct pl_scenarios *s, char *error, size_t cap)
         return false;
     }
     *c = (struct check){.s = s, .error = error, .cap = cap, .good = true};
-    collect(c);
     bool good = true;
     for (size_t i = 0; good && i < s->n_procedures; i++) {
         c->calls = 0;
@@ -215,6 +182,9 @@ bool pl_scenarios_check(const struct pl_scenarios *s, char *error, size_t cap)
     }
     for (size_t i = 0; good && i < s->n; i++)
         good = check_scenario(c, &s->list[i]);
+    c->bus = true;
+    for (size_t i = 0; good && i < s->n_bus; i++)
+        good = check_scenario(c, &s->bus_list[i]);
     free(c);
     return good;
 }

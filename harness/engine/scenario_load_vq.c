@@ -97,10 +97,11 @@ static bool load_filled(struct pl_load *l, struct pl_piece *piece, const struct 
            (piece->count = pl_load_expr(l, count)) != NULL;
 }
 
-/* {u32: EXPR}, {hex: "00ff"}; with count: {fill: BYTE}, {random: SEED}, {copy: ADDR} */
+/* {u32: EXPR}, {hex: "00ff"}, perhaps with count; with count: {fill: BYTE}, {random: SEED}, {copy:
+ * ADDR} */
 static bool load_piece(struct pl_load *l, struct pl_piece *piece, const struct pl_yaml *node)
 {
-    const struct pl_yaml *hex;
+    const struct pl_yaml *hex, *count = pl_yaml_get(node, "count");
     const char *text;
     uint8_t *bytes;
     bool found = false;
@@ -115,7 +116,7 @@ static bool load_piece(struct pl_load *l, struct pl_piece *piece, const struct p
         !pl_load_hex(l, hex, text, &bytes, &piece->hex_len))
         return false;
     piece->hex = bytes;
-    return true;
+    return !count || (piece->count = pl_load_expr(l, count)) != NULL;
 }
 
 static bool load_pieces(struct pl_load *l, struct pl_buffer_def *buffer, const struct pl_yaml *node)

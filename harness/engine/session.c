@@ -5,31 +5,30 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/session.h"
+#include "engine/bus_run.h"
 
 enum {
-    TOKEN_FIRST = 0x0100,
-    TOKEN_LAST = 0xf000,
-    POLL_FAST = 16,      /* status polls without a pause */
     SILENCES_MAX = 1,    /* time limits without any message before the IUT counts as hung */
     IMPATIENT_AFTER = 3, /* unanswered requests after which waiting is cut short */
     IMPATIENT_MS = 20,
     HOPELESS_AFTER = 10,
     HOPELESS_MS = 2,
-    STUCK_RESET_MS = 300,
     FLOOD_TOTAL = 60000, /* messages beyond the answers, in a whole run */
-    FLOOD_MAX = 20000,   /* messages read while waiting for one answer */
-    CONTROL_MS = 1000,
+    FLOOD_MAX = PL_SESSION_FLOOD,
     HANG_TIMES = 10,    /* time limits without a word before the first hang is told */
     UNSPOILT_TIMES = 5, /* ... for what comes unasked, of an IUT that has missed nothing yet */
-    START_MS = 5000,
 };
 
-static uint64_t now_ns(void)
+uint64_t pl_session_clock(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t pl_session_clock_ms(void)
+{
+    return pl_session_clock() / 1000000u;
 }
 
 int pl_session_init(struct pl_session *s, struct pl_port *port, struct pl_oracle *oracle)
@@ -41,9 +40,16 @@ int pl_session_init(struct pl_session *s, struct pl_port *port, struct pl_oracle
     s->timeouts = (struct pl_timeouts){.response = 1000, .reset = 5000, .fence = 200};
     s->buffer = malloc(PL_MSG_MAX + 1);
     s->last_bytes = malloc(PL_MSG_MAX + 1);
-    s->next_token = TOKEN_FIRST;
-    s->epoch_ns = now_ns();
+    s->next_token = PL_SESSION_TOKEN_FIRST;
+    s->epoch_ns = pl_session_clock();
     return s->buffer && s->last_bytes ? 0 : -ENOMEM;
+}
+
+void pl_session_renew(struct pl_session *s)
+{
+    s->misses = s->silences = s->stuck_resets = s->hangs = s->stuck_status = s->surplus = 0;
+    s->flooded = s->no_control = false;
+    s->next_token = PL_SESSION_TOKEN_FIRST;
 }
 
 void pl_session_free(struct pl_session *s)
@@ -52,6 +58,8 @@ void pl_session_free(struct pl_session *s)
         free(s->ring[i].bytes);
     free(s->buffer);
     free(s->last_bytes);
+    pl_bus_run_free(s->bus_run);
+    s->bus_run = NULL;
     if (s->watch.free)
         s->watch.free(s->watch.opaque);
     s->watch = (struct pl_session_watch){0};
@@ -67,8 +75,8 @@ void pl_session_begin(struct pl_session *s)
 uint16_t pl_session_token(struct pl_session *s)
 {
     uint16_t token = s->next_token++;
-    if (s->next_token == TOKEN_LAST)
-        s->next_token = TOKEN_FIRST;
+    if (s->next_token == PL_SESSION_TOKEN_LAST)
+        s->next_token = PL_SESSION_TOKEN_FIRST;
     return token;
 }
 
@@ -78,6 +86,7 @@ int pl_session_start(struct pl_session *s, const struct pl_bus_params *bus)
     int err = s->port->ops->start(s->port, bus);
     if (err < 0)
         return err;
+    s->starts++;
     s->bus = *bus;
     s->alive = true;
     s->stuck = false;
@@ -86,15 +95,18 @@ int pl_session_start(struct pl_session *s, const struct pl_bus_params *bus)
     if (s->watch.started)
         s->watch.started(s->watch.opaque);
     pl_oracle_start(s->oracle, bus->max_msg_size, bus->features);
+    if (s->bus_run)
+        pl_bus_run_started(s->bus_run);
     pl_session_begin(s);
     return 0;
 }
 
-static void record(struct pl_session *s, const void *bytes, size_t size, bool to_iut)
+void pl_session_record(struct pl_session *s, const void *bytes, size_t size, bool to_iut,
+                       bool device_side)
 {
     struct pl_record *r = &s->ring[s->ring_at];
-    if (size > r->cap) {
-        uint8_t *grown = realloc(r->bytes, size);
+    if (size > r->cap || !r->bytes) { /* a message without any byte has its place, too */
+        uint8_t *grown = realloc(r->bytes, size ? size : 1);
         if (!grown)
             return;
         r->bytes = grown;
@@ -102,8 +114,9 @@ static void record(struct pl_session *s, const void *bytes, size_t size, bool to
     }
     memcpy(r->bytes, bytes, size);
     r->entry = (struct pl_trace_entry){.number = ++s->numbers,
-                                       .time_ns = now_ns() - s->epoch_ns,
+                                       .time_ns = pl_session_clock() - s->epoch_ns,
                                        .to_iut = to_iut,
+                                       .device_side = device_side,
                                        .group = s->group,
                                        .size = size,
                                        .bytes = r->bytes};
@@ -113,14 +126,29 @@ static void record(struct pl_session *s, const void *bytes, size_t size, bool to
         s->events.message(s->events.opaque, &r->entry);
 }
 
+const struct pl_record *pl_session_last(const struct pl_session *s)
+{
+    return &s->ring[(s->ring_at + PL_TRACE_MAX - 1) % PL_TRACE_MAX];
+}
+
 static void report(struct pl_session *s, enum pl_finding_kind kind, const char *text)
 {
     if (s->events.finding)
         s->events.finding(s->events.opaque, kind, text);
 }
 
+void pl_session_unframed(struct pl_session *s)
+{
+    char hex[2 * PL_UNFRAMED_MAX + 1] = "";
+    for (size_t i = 0; i < s->port->n_unframed; i++)
+        snprintf(hex + 2 * i, 3, "%02x", s->port->unframed[i]);
+    if (s->port->n_unframed)
+        pl_session_tell(s, "unframed %s", hex);
+    s->port->n_unframed = 0;
+}
+
 /* The port said no: find out how the IUT ended and say so. */
-static void iut_gone(struct pl_session *s, int err)
+void pl_session_gone(struct pl_session *s, int err)
 {
     struct pl_end end;
     char text[3072];
@@ -129,12 +157,16 @@ static void iut_gone(struct pl_session *s, int err)
     s->alive = false;
     memset(&end, 0, sizeof(end));
     s->port->ops->stop(s->port, &end);
+    s->end = end;
     const char *tail = end.stderr_tail;
     const char *words = tail[0] ? "; it wrote: " : "";
     if (err == -EPROTO || err == -EMSGSIZE) {
         snprintf(text, sizeof(text), "the IUT broke the carrier's framing: %s%s%s", s->port->error,
                  words, tail);
         report(s, PL_FINDING_PROTOCOL, text);
+    } else if (err == -ETIMEDOUT && !end.by_itself) { /* how it ended then was our doing */
+        snprintf(text, sizeof(text), "the IUT takes no more messages: %s", s->port->error);
+        report(s, PL_FINDING_HANG, text);
     } else if (end.how == PL_END_SIGNALLED) {
         snprintf(text, sizeof(text), "the IUT died of signal %d (%s)%s%s", end.code,
                  strsignal(end.code), words, tail);
@@ -142,9 +174,6 @@ static void iut_gone(struct pl_session *s, int err)
     } else if (end.how == PL_END_EXITED) {
         snprintf(text, sizeof(text), "the IUT exited with status %d%s%s", end.code, words, tail);
         report(s, PL_FINDING_EXIT, text);
-    } else if (err == -ETIMEDOUT) {
-        snprintf(text, sizeof(text), "the IUT takes no more messages: %s", s->port->error);
-        report(s, PL_FINDING_HANG, text);
     } else {
         snprintf(text, sizeof(text), "the IUT closed the connection%s%s", words, tail);
         report(s, PL_FINDING_EXIT, text);
@@ -154,9 +183,13 @@ static void iut_gone(struct pl_session *s, int err)
 void pl_session_judge(struct pl_session *s, const struct pl_trace_entry *entry, bool judged)
 {
     s->numbers = entry->number - 1;
-    record(s, entry->bytes, entry->size, entry->to_iut);
+    pl_session_record(s, entry->bytes, entry->size, entry->to_iut, entry->device_side);
     s->ring[(s->ring_at + PL_TRACE_MAX - 1) % PL_TRACE_MAX].entry.time_ns = entry->time_ns;
-    if (judged && entry->to_iut)
+    if (s->bus_run) {
+        if (judged)
+            pl_oracle_bus(s->oracle, entry->device_side ? PL_BUS_DEVICE_SIDE : PL_BUS_DRIVER_SIDE,
+                          entry->to_iut, entry->bytes, entry->size);
+    } else if (judged && entry->to_iut)
         pl_oracle_sent(s->oracle, entry->bytes, entry->size);
     else if (judged)
         pl_oracle_received(s->oracle, entry->bytes, entry->size);
@@ -181,7 +214,7 @@ static void answer_iut(struct pl_session *s, const struct pl_msg *m)
     ssize_t n = pl_encode(s->spec, &r, out, sizeof(out));
     if (n < 0)
         return;
-    record(s, out, (size_t)n, true);
+    pl_session_record(s, out, (size_t)n, true, false);
     pl_session_tell(s, "answer");
     s->port->ops->send(s->port, out, (size_t)n);
 }
@@ -192,14 +225,18 @@ static void note_answer(struct pl_session *s, const struct pl_msg *m)
     if (!m->response || s->answered || !token || m->msg_id != s->wanted_id)
         return;
     s->answered = true;
-    memcpy(s->last_bytes, m->bytes, m->size);
-    pl_decode(s->spec, s->last_bytes, m->size, &s->last);
+    s->last = *m;
+    /* The message stays where it is, and the next one comes into the other buffer. */
+    uint8_t *other = s->last_bytes;
+    s->last_bytes = s->buffer;
+    s->buffer = other;
 }
 
-static void hung(struct pl_session *s, const char *text)
+void pl_session_hung(struct pl_session *s, const char *text)
 {
     s->stuck = true;
     s->hangs++;
+    pl_session_unframed(s);
     report(s, PL_FINDING_HANG, text);
 }
 
@@ -209,7 +246,7 @@ static void check_flood(struct pl_session *s)
     if (++s->surplus <= FLOOD_TOTAL || s->flooded)
         return;
     s->flooded = true;
-    hung(s, "the IUT sends messages without end");
+    pl_session_hung(s, "the IUT sends messages without end");
 }
 
 /* One message in: recorded, judged, answered where the IUT asks. 1, 0 on time-out, or an errno. */
@@ -221,22 +258,27 @@ static int take(struct pl_session *s, int timeout_ms)
     if (n == 0)
         return 0;
     if (n < 0) {
-        iut_gone(s, n);
+        if (n == -EPROTO)
+            pl_session_unframed(s);
+        pl_session_gone(s, n);
         return n;
     }
+    s->port->n_unframed = 0;
     s->silences = 0;
     s->spoken = true;
     check_flood(s);
-    record(s, s->buffer, (size_t)n, false);
-    pl_oracle_received(s->oracle, s->buffer, (size_t)n);
+    pl_session_record(s, s->buffer, (size_t)n, false, false);
     struct pl_msg m;
     pl_decode(s->spec, s->buffer, (size_t)n, &m);
+    pl_oracle_received_message(s->oracle, &m);
+    if (s->events.judged)
+        s->events.judged(s->events.opaque, &m, false);
     if (m.form == PL_FORM_RUNT)
         return 1;
     note_answer(s, &m);
     if (s->watch.message)
         s->watch.message(s->watch.opaque, &m, false);
-    if (!m.response && m.bus && !m.event)
+    if (!m.response && m.bus && !m.event && !s->plain)
         answer_iut(s, &m);
     return 1;
 }
@@ -246,34 +288,35 @@ int pl_session_receive(struct pl_session *s, int timeout_ms)
     return take(s, timeout_ms);
 }
 
-static void watch_sent(struct pl_session *s, const void *bytes, size_t size)
-{
-    struct pl_msg m;
-    if (!s->watch.message)
-        return;
-    pl_decode(s->spec, bytes, size, &m);
-    if (m.form != PL_FORM_RUNT)
-        s->watch.message(s->watch.opaque, &m, true);
-}
-
-int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
+/* What pl_session_push does with a message that was taken apart already. */
+static int push(struct pl_session *s, const struct pl_msg *m)
 {
     if (!s->alive)
         return -EPIPE;
     s->surplus -= s->surplus > 0;
-    record(s, bytes, size, true);
-    pl_oracle_sent(s->oracle, bytes, size);
-    watch_sent(s, bytes, size);
-    int err = s->port->ops->send(s->port, bytes, size);
+    pl_session_record(s, m->bytes, m->size, true, false);
+    pl_oracle_sent_message(s->oracle, m);
+    if (s->events.judged)
+        s->events.judged(s->events.opaque, m, true);
+    if (s->watch.message && m->form != PL_FORM_RUNT)
+        s->watch.message(s->watch.opaque, m, true);
+    int err = s->port->ops->send(s->port, m->bytes, m->size);
     if (err == -EPIPE) { /* what it said before it went counts */
         for (int i = 0; i < FLOOD_MAX && s->alive && take(s, 0) > 0; i++)
             continue;
     }
     if (err < 0) {
-        iut_gone(s, err);
+        pl_session_gone(s, err);
         return err;
     }
     return 0;
+}
+
+int pl_session_push(struct pl_session *s, const void *bytes, size_t size)
+{
+    struct pl_msg m;
+    pl_decode(s->spec, bytes, size, &m);
+    return push(s, &m);
 }
 
 int pl_session_patience(const struct pl_session *s, unsigned misses)
@@ -281,6 +324,8 @@ int pl_session_patience(const struct pl_session *s, unsigned misses)
     /* Behind a gateway real disks may be at work, which no fence speaks for. */
     if (s->port->observable)
         return s->timeouts.response;
+    if (s->plain) /* a driver does by itself what it owes: no fence speaks for it */
+        return misses ? s->timeouts.response : UNSPOILT_TIMES * s->timeouts.response;
     if (misses >= IMPATIENT_AFTER) {
         int ms = misses >= HOPELESS_AFTER ? HOPELESS_MS : IMPATIENT_MS;
         return s->timeouts.fence < ms ? s->timeouts.fence : ms;
@@ -315,7 +360,7 @@ static int silence(struct pl_session *s, bool *fenced, unsigned *got)
     s->misses++;
     pl_session_tell(s, "settle");
     if (!*got && ++s->silences >= SILENCES_MAX)
-        hung(s, "the IUT answered nothing within the time limit");
+        pl_session_hung(s, "the IUT answered nothing within the time limit");
     return -ETIMEDOUT;
 }
 
@@ -337,7 +382,7 @@ int pl_session_wait(struct pl_session *s)
             return -ETIMEDOUT;
         if (++got > FLOOD_MAX) {
             pl_session_tell(s, "settle");
-            hung(s, "the IUT sends messages without end and does not answer");
+            pl_session_hung(s, "the IUT sends messages without end and does not answer");
             return -ETIMEDOUT;
         }
     }
@@ -354,6 +399,8 @@ static int send_fence(struct pl_session *s)
 
 int pl_session_flush(struct pl_session *s)
 {
+    if (s->bus_run)
+        return pl_bus_run_wait(s->bus_run);
     int err = 0;
     if (!s->pending)
         return s->alive ? 0 : -EPIPE;
@@ -366,6 +413,8 @@ int pl_session_flush(struct pl_session *s)
 
 int pl_session_fence(struct pl_session *s)
 {
+    if (s->bus_run)
+        return pl_bus_run_fence(s->bus_run);
     s->pending++;
     s->doubtful = true;
     int err = pl_session_flush(s);
@@ -388,128 +437,11 @@ int pl_session_send(struct pl_session *s, const void *bytes, size_t size, unsign
         s->wanted_id = m.msg_id;
     }
     unsigned owed = pl_oracle_owed(s->oracle);
-    int err = pl_session_push(s, bytes, size);
+    int err = push(s, &m);
     if (err)
         return err;
     s->pending++;
     s->doubtful |= s->misses >= IMPATIENT_AFTER; /* a fence tells sooner than a time limit */
     s->doubtful |= pl_oracle_owed(s->oracle) == owed;
     return s->pending >= outstanding ? pl_session_flush(s) : 0;
-}
-
-int pl_session_ask(struct pl_session *s, struct pl_msg *m)
-{
-    uint8_t out[PL_MSG_MAX > 4096 ? 4096 : PL_MSG_MAX];
-    m->dev_num = m->dev_num ? m->dev_num : s->dev_num;
-    m->token = pl_session_token(s);
-    ssize_t n = pl_encode(s->spec, m, out, sizeof(out));
-    if (n < 0)
-        return (int)n;
-    int err = pl_session_send(s, out, (size_t)n, 1, true);
-    return err ? err : s->answered ? 0 : -ETIMEDOUT;
-}
-
-static bool probe_one(struct pl_session *s, const struct pl_msg *m, bool wanted, uint16_t *token)
-{
-    uint8_t out[64];
-    struct pl_msg copy = *m;
-    copy.token = *token = pl_session_token(s);
-    ssize_t n = pl_encode(s->spec, &copy, out, sizeof(out));
-    if (n < 0)
-        return false;
-    if (wanted) {
-        struct pl_msg as;
-        pl_decode(s->spec, out, (size_t)n, &as);
-        s->answered = false;
-        s->wanted_token = as.token;
-        s->wanted_id = as.msg_id;
-    }
-    return pl_session_push(s, out, (size_t)n) == 0;
-}
-
-/* A program that was just started may need a while; once it has spoken, or been silent, no more. */
-static int first_patience(struct pl_session *s)
-{
-    if (s->spoken)
-        return s->timeouts.response;
-    s->spoken = true;
-    return s->timeouts.response > START_MS ? s->timeouts.response : START_MS;
-}
-
-bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct pl_msg *witness)
-{
-    uint16_t token, other = 0;
-    if (!probe_one(s, m, true, &token) || (witness && !probe_one(s, witness, false, &other)))
-        return false;
-    for (unsigned i = 0; i < FLOOD_MAX && !s->answered; i++) {
-        struct pl_msg seen;
-        int n = take(s, first_patience(s));
-        if (n <= 0)
-            return false;
-        const struct pl_record *r = &s->ring[(s->ring_at + PL_TRACE_MAX - 1) % PL_TRACE_MAX];
-        pl_decode(s->spec, r->bytes, r->entry.size, &seen);
-        if (witness && !s->answered && seen.response && seen.kind == witness->kind)
-            return false;
-    }
-    return s->answered;
-}
-
-int pl_session_await_reset(struct pl_session *s)
-{
-    int bound = s->stuck_resets ? STUCK_RESET_MS : s->timeouts.reset;
-    uint64_t end = now_ns() + (uint64_t)bound * 1000000u;
-    for (unsigned i = 0;; i++) {
-        uint32_t status;
-        if (pl_oracle_status(s->oracle, s->dev_num, &status) && status == 0)
-            return 0;
-        if (!s->alive)
-            return -EPIPE;
-        if (s->port->virtual_time ? i > (unsigned)bound : now_ns() > end)
-            break;
-        if (i > POLL_FAST) {
-            int r = take(s, 1);
-            if (r < 0)
-                return r;
-        }
-        struct pl_msg m = {.kind = PL_GET_DEVICE_STATUS};
-        int err = pl_session_ask(s, &m);
-        if (err == -EPIPE || s->stuck)
-            return err;
-    }
-    s->stuck_resets++;
-    pl_session_tell(s, "reset-stuck %u", s->dev_num);
-    s->stuck = true;
-    return -ETIMEDOUT;
-}
-
-int pl_session_await_event(struct pl_session *s)
-{
-    int err = pl_session_fence(s);
-    for (int i = 0; !err && i < FLOOD_MAX && pl_oracle_events_owed(s->oracle); i++) {
-        int r = take(s, pl_session_patience(s, s->misses));
-        if (r < 0)
-            return r;
-        if (r == 0) {
-            s->misses++;
-            pl_session_tell(s, "settle");
-            return 0;
-        }
-    }
-    return err;
-}
-
-bool pl_session_control(struct pl_session *s, const char *line, bool *unsupported)
-{
-    char answer[256];
-    *unsupported = true;
-    if (!s->port->has_control || s->no_control || !s->alive)
-        return false;
-    int err = s->port->ops->control(s->port, line, answer, sizeof(answer), CONTROL_MS);
-    /* Control is an offer: who does not take it is asked no more. A dead IUT shows by itself. */
-    if (err == -EPIPE || err == -ETIMEDOUT)
-        s->no_control = true;
-    if (err < 0)
-        return false;
-    *unsupported = strcmp(answer, "unsupported") == 0;
-    return strcmp(answer, "ok") == 0;
 }

@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "engine/block_proof.h"
+#include "engine/bus_run.h"
+#include "engine/drive.h"
 #include "engine/suite_private.h"
 #include "engine/version.h"
 #include "pl_digest.h"
@@ -22,8 +24,8 @@ static double seconds_now(void)
 
 /* --- one scenario in one combination --- */
 
-/* What runs, as reports name it: the scenario's own parameters, then those of the whole run. */
-static void describe(struct pl_suite *suite, const struct pl_combination *c, const char *parameters)
+void pl_suite_describe(struct pl_suite *suite, const struct pl_combination *c,
+                       const char *parameters)
 {
     char text[16];
     uint32_t value[PL_AXES];
@@ -39,7 +41,7 @@ static void describe(struct pl_suite *suite, const struct pl_combination *c, con
         snprintf(suite->where + n, cap - n, "dev_num=%u", c->dev_num);
 }
 
-static enum pl_scenario_verdict worse(enum pl_scenario_verdict a, enum pl_scenario_verdict b)
+enum pl_scenario_verdict pl_suite_worse(enum pl_scenario_verdict a, enum pl_scenario_verdict b)
 {
     static const int rank[] = {[PL_SCENARIO_SKIPPED] = 0,
                                [PL_SCENARIO_INCONCLUSIVE] = 1,
@@ -49,8 +51,8 @@ static enum pl_scenario_verdict worse(enum pl_scenario_verdict a, enum pl_scenar
     return rank[b] > rank[a] ? b : a;
 }
 
-static void note_skip(struct pl_suite *suite, const struct pl_scenario *scenario,
-                      const char *reason)
+void pl_suite_note_skip(struct pl_suite *suite, const struct pl_scenario *scenario,
+                        const char *reason)
 {
     for (size_t i = 0; scenario->clauses[i]; i++) {
         int clause = pl_clauses_index(suite->clauses, scenario->clauses[i]);
@@ -59,6 +61,7 @@ static void note_skip(struct pl_suite *suite, const struct pl_scenario *scenario
     }
 }
 
+/* suite->where holds the combination, and does so again afterwards. */
 static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenario, size_t choice,
                        bool first, const struct pl_combination *c, struct pl_scenario_result *sum)
 {
@@ -67,17 +70,17 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
     suite->current = scenario;
     suite->combination = c;
     suite->choice_index = choice;
-    describe(suite, c, "");
     suite->choice = &result;
     pl_run_once(&suite->session, suite->options->scenarios, scenario, choice, c, &result);
     suite->choice = NULL;
     if (suite->failed_now) {
         result.verdict = PL_SCENARIO_FAIL;
-        describe(suite, c, result.parameters);
+        pl_suite_describe(suite, c, result.parameters);
     }
     if (result.verdict == PL_SCENARIO_SKIPPED)
-        note_skip(suite, scenario, result.reason);
-    enum pl_scenario_verdict verdict = first ? result.verdict : worse(sum->verdict, result.verdict);
+        pl_suite_note_skip(suite, scenario, result.reason);
+    enum pl_scenario_verdict verdict =
+        first ? result.verdict : pl_suite_worse(sum->verdict, result.verdict);
     if (verdict != sum->verdict || first) {
         sum->verdict = verdict;
         sum->reason = result.reason[0] ? pl_suite_text(suite, result.reason) : NULL;
@@ -90,6 +93,8 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
         suite->broken_in_a_row = 0;
     else
         pl_suite_restart(suite);
+    if (suite->failed_now)
+        pl_suite_describe(suite, c, "");
 }
 
 /* All combinations of all parameters where the draft's recommended size is in force. */
@@ -132,9 +137,11 @@ static void run_scenario(struct pl_suite *suite, const struct pl_scenario *scena
     uint64_t before = suite->session.numbers;
     struct pl_scenario_result sum = {
         .name = scenario->name, .section = scenario->section, .clauses = scenario->clauses};
-    if (!pl_run_applies(&suite->session, scenario, c))
+    if (!pl_run_applies(&suite->session, suite->options->scenarios, scenario, c))
         return;
     suite->noted = false;
+    suite->current = scenario;
+    pl_suite_describe(suite, c, "");
     size_t n = span->whole ? pl_run_choices(scenario) : span->n;
     for (size_t i = 0; i < n && !suite->give_up; i++)
         run_choice(suite, scenario,
@@ -146,8 +153,10 @@ static void run_scenario(struct pl_suite *suite, const struct pl_scenario *scena
     suite->combination = NULL;
 }
 
-static bool selected(const struct pl_suite *suite, const struct pl_scenario *scenario)
+bool pl_suite_selected(const struct pl_suite *suite, const struct pl_scenario *scenario)
 {
+    if ((scenario->drive != NULL) != (suite->iut == PL_IUT_DRIVER))
+        return false;
     return !suite->options->select || pl_scenario_selected(scenario, suite->options->select);
 }
 
@@ -183,7 +192,7 @@ static void run_messages(struct pl_suite *suite, size_t d, unsigned outstanding)
         const struct span span = {.whole = whole_product(suite, &c),
                                   .n = covering_choices(scenario),
                                   .turn = suite->group_index + outstanding};
-        if (!scenario->rings && selected(suite, scenario))
+        if (!scenario->rings && pl_suite_selected(suite, scenario))
             run_scenario(suite, scenario, &c, &span);
         advance(suite);
     }
@@ -195,7 +204,7 @@ static bool any_rings(const struct pl_suite *suite)
 {
     const struct pl_scenarios *all = suite->options->scenarios;
     for (size_t i = 0; i < all->n; i++)
-        if (all->list[i].rings && selected(suite, &all->list[i]))
+        if (all->list[i].rings && pl_suite_selected(suite, &all->list[i]))
             return true;
     return false;
 }
@@ -214,7 +223,7 @@ static void skip_rings(struct pl_suite *suite, const char *reason)
     const char *parameters = pl_suite_text(suite, where);
     for (size_t i = 0; i < all->n; i++) {
         const struct pl_scenario *scenario = &all->list[i];
-        if (!scenario->rings || !selected(suite, scenario))
+        if (!scenario->rings || !pl_suite_selected(suite, scenario))
             continue;
         const struct pl_scenario_result sum = {.name = scenario->name,
                                                .section = scenario->section,
@@ -222,7 +231,7 @@ static void skip_rings(struct pl_suite *suite, const char *reason)
                                                .verdict = PL_SCENARIO_SKIPPED,
                                                .reason = reason,
                                                .parameters = parameters};
-        note_skip(suite, scenario, reason);
+        pl_suite_note_skip(suite, scenario, reason);
         pl_suite_add_scenario(suite, &sum);
     }
 }
@@ -241,7 +250,7 @@ static void run_row(struct pl_suite *suite, size_t d, const struct pl_suite_rows
     pl_suite_reset_ms(suite, d, &c.dimension[PL_DIM_RESET_MS]);
     for (size_t i = 0; i < all->n && !suite->give_up; i++) {
         const struct pl_scenario *scenario = &all->list[i];
-        if (!scenario->rings || !selected(suite, scenario))
+        if (!scenario->rings || !pl_suite_selected(suite, scenario))
             continue;
         const struct span span = {.whole = row == 0 || suite->options->exhaustive ||
                                            suite->options->fixed.any,
@@ -305,10 +314,12 @@ bool pl_suite_prepare(struct pl_suite *suite, const struct pl_suite_options *o)
     size_t n = pl_clauses_count(suite->clauses);
     suite->clause_results = calloc(n, sizeof(*suite->clause_results));
     suite->skip_reasons = calloc(n, sizeof(*suite->skip_reasons));
-    suite->oracle = pl_oracle_new(suite->spec, pl_suite_clause_failed, suite);
+    suite->iut = pl_iut_of(o->role);
+    suite->oracle = pl_oracle_new_for(suite->spec, suite->iut, pl_suite_clause_failed, suite);
     if (!suite->clause_results || !suite->skip_reasons || !suite->oracle ||
         pl_session_init(&suite->session, o->port, suite->oracle))
         return false;
+    pl_suite_tell_sizes(suite);
     for (size_t i = 0; i < n; i++) {
         const struct pl_clause_def *def = pl_clauses_get(suite->clauses, i);
         suite->clause_results[i] = (struct pl_clause_result){.id = def->id,
@@ -320,9 +331,11 @@ bool pl_suite_prepare(struct pl_suite *suite, const struct pl_suite_options *o)
     }
     if (o->timeouts.response)
         suite->session.timeouts = o->timeouts;
-    suite->session.events = (struct pl_session_events){suite, pl_suite_iut_finding,
-                                                       o->pcapng ? pl_suite_record_message : NULL,
-                                                       o->pcapng ? pl_suite_record_note : NULL};
+    if (strcmp(o->role, "bus") == 0 && pl_bus_run_new(&suite->session))
+        return false;
+    suite->session.events = (struct pl_session_events){
+        suite, pl_suite_iut_finding, o->pcapng ? pl_suite_record_message : NULL,
+        o->pcapng ? pl_suite_record_note : NULL, NULL};
     suite->report = (struct pl_report){.version = PL_VERSION,
                                        .digest = PL_MODELS_DIGEST,
                                        .spec = suite->spec,
@@ -374,6 +387,8 @@ static void end_group(struct pl_suite *suite, bool last)
 static int run_all(struct pl_suite *suite, char *error, size_t cap)
 {
     struct pl_bus_params groups[GROUPS_MAX];
+    if (suite->session.bus_run)
+        return pl_suite_bus(suite, error, cap);
     size_t n = make_groups(suite, groups);
     suite->all = n * suite->options->scenarios->n * (suite->options->quick ? 1 : 2);
     for (size_t g = 0; g < n && !suite->give_up; g++) {
@@ -433,17 +448,20 @@ struct pl_suite *pl_suite_run(const struct pl_suite_options *options, int *err, 
     if (!suite)
         return NULL;
     if (pl_suite_prepare(suite, options))
-        *err = run_all(suite, error, cap);
+        *err = suite->iut == PL_IUT_DRIVER ? pl_drive_all(suite, error, cap)
+                                           : run_all(suite, error, cap);
     pl_suite_record_flush(suite);
-    if (*err == 0 && options->port->observable && !options->select)
+    if (*err == 0 && options->port->observable && !options->port->one_life && !options->select)
         prove_data_path(suite);
     if (*err < 0) {
         pl_suite_free(suite);
         return NULL;
     }
     pl_suite_conclude(suite);
-    if (options->reduce && !suite->give_up)
+    bool again = suite->iut == PL_IUT_DEVICE || options->port->restartable;
+    if (options->reduce && !suite->give_up && again && !options->port->one_life)
         pl_suite_reduce(suite);
+    pl_drive_close(suite);
     options->port->ops->stop(options->port, &end);
     suite->report.seconds = seconds_now() - begun;
     return suite;
@@ -458,6 +476,7 @@ void pl_suite_free(struct pl_suite *suite)
 {
     if (!suite)
         return;
+    pl_drive_close(suite);
     for (size_t i = 0; i < suite->n_findings; i++) {
         for (size_t k = 0; k < suite->findings[i].n_messages; k++)
             free((void *)(uintptr_t)suite->findings[i].messages[k].bytes);

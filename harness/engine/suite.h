@@ -9,7 +9,8 @@
 struct pl_suite_options {
     const struct pl_scenarios *scenarios;
     struct pl_port *port;
-    const char *role;   /* "device" */
+    const char *role;   /* "device", "driver" */
+    const char *type;   /* of the device that a driver is given; NULL: one that it works with */
     const char *iut;    /* name for the report */
     const char *select; /* NULL: everything */
     const char *repeat; /* the command up to its selection: "plumbline test --exec './x'" */
@@ -23,10 +24,16 @@ struct pl_suite_options {
     struct pl_pcapng *pcapng;    /* may be NULL */
     /* Progress: called now and then with scenarios run so far and in all; may be NULL. */
     void (*progress)(void *opaque, size_t done, size_t all);
-    void *opaque;
-    bool exhaustive;            /* every choice in every combination */
-    bool quick;                 /* one combination in place of all (benchmarks) */
-    bool reduce;                /* findings tell which parameters they need */
+    /* A clause failed, given by its number: true ends the run here. May be NULL. */
+    bool (*enough)(void *opaque, size_t clause);
+    void *opaque;    /* of both */
+    bool exhaustive; /* every choice in every combination */
+    bool quick;      /* one combination in place of all (benchmarks) */
+    bool brief;      /* drivers: one combination, and one moment of each scenario (benchmarks) */
+    bool reduce;     /* findings tell which parameters they need */
+    unsigned jobs;   /* drivers: lives side by side, each with a port of its own; 0 or 1: one */
+    struct pl_port *(*another)(void *port_opaque); /* such a port; NULL: there is none */
+    void *port_opaque;
     struct pl_axes_fixed fixed; /* parameters that are not varied */
 };
 
@@ -44,5 +51,8 @@ struct pl_suite *pl_suite_run(const struct pl_suite_options *options, int *err, 
                               size_t cap);
 const struct pl_report *pl_suite_report(const struct pl_suite *suite);
 void pl_suite_free(struct pl_suite *suite);
+
+/* The one scenario of a port with one life (port.h). */
+#define PL_SCRIPTED_LIFE "a-scripted-life"
 
 #endif

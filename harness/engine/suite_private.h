@@ -32,6 +32,7 @@ struct pl_suite_rows {
 struct pl_suite_case {
     const struct pl_scenario *scenario; /* NULL: none ran */
     size_t choice, clause;
+    uint64_t order; /* of the life that showed it, the least is the first; a bus: of the group */
     struct pl_combination combination;
     struct pl_bus_params bus;
 };
@@ -47,6 +48,7 @@ struct pl_suite {
     const struct pl_suite_options *options;
     const struct pl_spec *spec;
     const struct pl_clauses *clauses;
+    enum pl_iut iut; /* what is under test */
     struct pl_session session;
     struct pl_oracle *oracle;
     struct pl_report report;
@@ -79,6 +81,11 @@ struct pl_suite {
     uint32_t reset_ms[PL_SUITE_DEVICES]; /* as last asked for through control */
     bool no_reset_delay;                 /* control does not do that */
     struct pl_suite_hunt *hunt;          /* NULL: this is the run itself */
+    struct pl_drive *drive;              /* a driver is under test; else NULL */
+    void *lives;                         /* of it, until pl_drive_close */
+    uint64_t order;                      /* of the life that runs */
+    const char *drive_type;              /* of the device that it was given */
+    bool never_ready;                    /* it has never reached DRIVER_OK */
 };
 
 const char *pl_suite_text(struct pl_suite *suite, const char *text); /* a copy that lives as long */
@@ -86,6 +93,17 @@ void pl_suite_add_scenario(struct pl_suite *suite, const struct pl_scenario_resu
 void pl_suite_clause_failed(void *opaque, size_t clause, const char *text);
 void pl_suite_iut_finding(void *opaque, enum pl_finding_kind kind, const char *text);
 void pl_suite_conclude(struct pl_suite *suite);
+/* What runs, as reports name it: the scenario's own parameters, then those of the whole run. */
+void pl_suite_describe(struct pl_suite *suite, const struct pl_combination *c,
+                       const char *parameters);
+/* A scenario for it was not run: why, where its clauses are asked about. */
+void pl_suite_note_skip(struct pl_suite *suite, const struct pl_scenario *scenario,
+                        const char *reason);
+bool pl_suite_selected(const struct pl_suite *suite, const struct pl_scenario *scenario);
+/* The worse of two verdicts on runs of one scenario. */
+enum pl_scenario_verdict pl_suite_worse(enum pl_scenario_verdict a, enum pl_scenario_verdict b);
+/* What another suite of the same run has found is found here, too; and then sorted. */
+void pl_suite_add_findings(struct pl_suite *suite, struct pl_suite *other);
 /* Everything that a run begins with. False: out of memory. */
 bool pl_suite_prepare(struct pl_suite *suite, const struct pl_suite_options *options);
 /* Start the IUT with these parameters and learn its devices; again where it is gone or hangs. */
@@ -107,6 +125,8 @@ void pl_suite_row(const struct pl_suite_rows *rows, size_t i, uint32_t value[PL_
 uint32_t pl_suite_plain(const struct pl_suite *suite, size_t axis);
 /* The values of an axis that this run takes, the plain or fixed one first; returns how many. */
 size_t pl_suite_axis(const struct pl_suite *suite, size_t axis, uint32_t out[PL_AXIS_VALUES]);
+/* Tell the session which message sizes scenarios may take for the plain one. */
+void pl_suite_tell_sizes(struct pl_suite *suite);
 /*
  * Resets of device number `d` of those tested take so long from now on. What control does not do
  * becomes 0.
@@ -119,6 +139,25 @@ void pl_suite_with(const uint32_t value[PL_AXES], const bool wanted[PL_AXES], ch
 const char *pl_suite_repeat(struct pl_suite *suite, const char *scenario, const char *with);
 /* Which parameters do the findings need? After pl_suite_conclude, of which it changes nothing. */
 void pl_suite_reduce(struct pl_suite *suite);
+/* A bus under test: everything, as run_all does it for the other roles. */
+int pl_suite_bus(struct pl_suite *suite, char *error, size_t cap);
+/*
+ * The failure of a driver or a bus once more, with these values of all axes: one life, or one
+ * choice of a scenario. Negative errno where the IUT cannot be reached any more; whether it failed
+ * says suite->hunt.
+ */
+int pl_drive_again(struct pl_suite *suite, const struct pl_suite_case *it, const uint32_t *value);
+int pl_suite_bus_again(struct pl_suite *suite, const struct pl_suite_case *it,
+                       const uint32_t *value);
+/* The plain value of an axis of a driver's device, which offers everything. */
+uint32_t pl_drive_plain(const struct pl_suite *suite, size_t axis);
+/* A driver's lives are over; nothing where there were none. */
+void pl_drive_close(struct pl_suite *suite);
+/* Keep the worse of two verdicts of a scenario's choices. */
+enum pl_scenario_verdict pl_suite_worse(enum pl_scenario_verdict a, enum pl_scenario_verdict b);
+/* A scenario was skipped: that is why its clauses were not exercised. */
+void pl_suite_note_skip(struct pl_suite *suite, const struct pl_scenario *scenario,
+                        const char *reason);
 /* Learn which devices there are; negative errno where nothing answers. */
 int pl_suite_discover(struct pl_suite *suite);
 

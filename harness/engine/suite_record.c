@@ -47,14 +47,21 @@ static void note_observable(struct pl_suite *suite)
 
 void pl_suite_record_group(struct pl_suite *suite)
 {
-    char bus[128], text[192];
+    char bus[128], role[32] = "", text[192];
     if (!suite->options->pcapng || suite->hunt)
         return;
     pl_suite_record_flush(suite);
     pl_bus_params_format(&suite->session.bus, bus, sizeof(bus));
-    snprintf(text, sizeof(text), "spec=%s %s", suite->spec->name, bus);
+    if (suite->iut != PL_IUT_DEVICE)
+        snprintf(role, sizeof(role), "role=%s ", suite->options->role);
+    snprintf(text, sizeof(text), "spec=%s %s%s", suite->spec->name, role, bus);
     if (pl_pcapng_group(suite->options->pcapng, text) >= 0)
         suite->session.group = suite->n_groups++;
+    if (suite->session.bus_run) {
+        strncat(text, PL_PCAPNG_DEVICE_SIDE, sizeof(text) - strlen(text) - 1);
+        if (pl_pcapng_group(suite->options->pcapng, text) >= 0)
+            suite->n_groups++;
+    }
     suite->noted = false; /* a scenario that goes on after a restart is named again */
     note_observable(suite);
 }

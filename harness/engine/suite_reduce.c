@@ -7,7 +7,7 @@
 #include "engine/suite_private.h"
 
 /* How much may be tried in all. What waits for an IUT, or starts it, costs more than a mere run. */
-enum { BUDGET = 400, BUDGET_OF_ONE = 60, COST_START = 4, COST_SILENCE = 20 };
+enum { BUDGET = 400, BUDGET_OF_ONE = 60, COST_START = 4, COST_SILENCE = 20, COST_LIFE = 16 };
 
 struct attempt {
     struct pl_suite *suite;
@@ -50,6 +50,24 @@ static size_t place_of(const struct pl_suite *suite, uint16_t dev_num)
     return PL_SUITE_DEVICES;
 }
 
+/* A life, or a start of a bus: most of its time is waiting, but for a clock of the harness's. */
+static bool fails_again(struct attempt *a, const uint32_t *value)
+{
+    struct pl_suite *suite = a->suite;
+    bool driver = suite->iut == PL_IUT_DRIVER;
+    suite->hunt->seen = false;
+    if (a->lost || *a->budget == 0)
+        return false;
+    spend(a, suite->options->port->virtual_time ? 1 : driver ? COST_LIFE : COST_START);
+    unsigned silences = suite->session.misses + suite->session.hangs;
+    int err =
+        driver ? pl_drive_again(suite, a->it, value) : pl_suite_bus_again(suite, a->it, value);
+    a->lost = err < 0;
+    if (suite->session.misses + suite->session.hangs != silences)
+        spend(a, COST_SILENCE);
+    return suite->hunt->seen;
+}
+
 static bool fails(void *opaque, const uint32_t *value)
 {
     struct attempt *a = opaque;
@@ -58,6 +76,8 @@ static bool fails(void *opaque, const uint32_t *value)
     struct pl_combination c = a->it->combination;
     struct pl_run_result result;
     unsigned silences = suite->session.misses + suite->session.stuck_resets;
+    if (suite->iut != PL_IUT_DEVICE)
+        return fails_again(a, value);
     pl_axes_unpack(value, &bus, &c);
     suite->hunt->seen = false;
     if (a->lost || *a->budget == 0 || !running(a, &bus)) {
@@ -66,7 +86,7 @@ static bool fails(void *opaque, const uint32_t *value)
     }
     spend(a, 1);
     suite->current = a->it->scenario;
-    if (pl_run_applies(&suite->session, a->it->scenario, &c)) {
+    if (pl_run_applies(&suite->session, suite->options->scenarios, a->it->scenario, &c)) {
         pl_suite_reset_ms(suite, place_of(suite, c.dev_num), &c.dimension[PL_DIM_RESET_MS]);
         pl_run_once(&suite->session, suite->options->scenarios, a->it->scenario, a->it->choice, &c,
                     &result);
@@ -90,10 +110,21 @@ static bool allowed(void *opaque, const uint32_t *value)
 static void keep(const struct pl_suite *suite, const struct pl_suite_case *it, bool kept[PL_AXES])
 {
     const struct pl_suite_options *o = suite->options;
+    const struct pl_provocation *p = it->scenario->drive;
     for (size_t i = 0; i < PL_AXES; i++)
-        kept[i] = i >= PL_AXIS_DIMENSIONS    ? !it->scenario->rings
+        kept[i] = p && ((i == PL_AXIS_PROFILE && p->profile != -1) || i == PL_AXIS_OUTSTANDING ||
+                        (i == PL_AXIS_MAX_MSG_SIZE && p->max_msg_size))
+                      ? true
+                  : i >= PL_AXIS_DIMENSIONS  ? !it->scenario->rings
                   : i == PL_AXIS_OUTSTANDING ? false
                                              : o->bus || !o->port->restartable;
+}
+
+/* Lives take the parameters in turns: only with all of them fixed is the same one the same again.
+ */
+static bool named(const struct pl_suite *suite, size_t axis)
+{
+    return axis < PL_AXIS_DIMENSIONS || suite->iut == PL_IUT_DRIVER;
 }
 
 static void tell(struct pl_suite *suite, struct pl_finding *f, const uint32_t *value,
@@ -103,8 +134,9 @@ static void tell(struct pl_suite *suite, struct pl_finding *f, const uint32_t *v
     char with[512] = "", text[16];
     struct pl_finding_need *needs = calloc(PL_AXES, sizeof(*needs));
     for (size_t i = 0; i < PL_AXES; i++) {
-        wanted[i] = value[i] != plain[i];
-        if (!wanted[i] || kept[i] || !needs)
+        bool differs = value[i] != plain[i];
+        wanted[i] = suite->iut == PL_IUT_DEVICE ? differs : named(suite, i);
+        if (!differs || kept[i] || !needs)
             continue;
         pl_axis_format(i, value[i], text, sizeof(text));
         needs[f->n_matters++] = (struct pl_finding_need){
@@ -125,7 +157,9 @@ static void reduce_one(struct pl_suite *suite, size_t i, unsigned *budget)
     pl_axes_pack(&a.it->bus, &a.it->combination, value);
     keep(suite, a.it, kept);
     for (size_t k = 0; k < PL_AXES; k++)
-        plain[k] = kept[k] && k >= PL_AXIS_DIMENSIONS ? value[k] : pl_suite_plain(suite, k);
+        plain[k] = kept[k] && k >= PL_AXIS_DIMENSIONS ? value[k]
+                   : suite->iut == PL_IUT_DRIVER      ? pl_drive_plain(suite, k)
+                                                      : pl_suite_plain(suite, k);
     struct pl_reduce r = {.n = PL_AXES,
                           .value = value,
                           .plain = plain,

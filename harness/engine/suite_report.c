@@ -1,5 +1,4 @@
 /* Turning what a run saw into a report: findings, clause verdicts, the summary. */
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,12 +90,27 @@ static struct pl_finding *known_finding(struct pl_suite *suite, enum pl_finding_
     return NULL;
 }
 
+/* The trial that finds a driver's device type is in every run, and nobody can ask for it. */
+static bool selectable(const struct pl_suite *suite, const char *name)
+{
+    const struct pl_scenarios *all = suite->options->scenarios;
+    for (size_t i = 0; i < all->n; i++)
+        if (strcmp(all->list[i].name, name) == 0)
+            return true;
+    for (size_t i = 0; i < all->n_bus; i++)
+        if (strcmp(all->bus_list[i].name, name) == 0)
+            return true;
+    return strcmp(name, PL_SCRIPTED_LIFE) == 0;
+}
+
 const char *pl_suite_repeat(struct pl_suite *suite, const char *scenario, const char *with)
 {
     const struct pl_suite_options *o = suite->options;
     char command[2048];
     if (o->repeat_whole)
         return pl_suite_text(suite, o->repeat);
+    if (scenario && !selectable(suite, scenario))
+        scenario = NULL;
     snprintf(command, sizeof(command), "%s%s%s%s%s%s --seed %llu",
              o->repeat ? o->repeat : "plumbline test", scenario || o->select ? " --select " : "",
              scenario    ? ""
@@ -153,18 +167,93 @@ static void add_finding(struct pl_suite *suite, enum pl_finding_kind kind,
         .scenario = suite->combination ? suite->current : NULL,
         .choice = suite->choice_index,
         .clause = clause ? (size_t)(clause - suite->clause_results) : 0,
+        .order = suite->order,
         .combination = suite->combination ? *suite->combination : (struct pl_combination){0},
         .bus = suite->session.bus};
     copy_messages(suite, f);
 }
 
+/* --- findings of suites that ran side by side --- */
+
+/* Everything of it belongs to `suite` now; its messages are taken from where it was. */
+static void move_finding(struct pl_suite *suite, struct pl_finding *to, struct pl_finding *from,
+                         const struct pl_suite *other)
+{
+    const struct pl_clause_result *clause = from->clause;
+    uint64_t times = from->times;
+    *to = *from;
+    to->clause = clause ? &suite->clause_results[clause - other->clause_results] : NULL;
+    to->times = times;
+    to->parameters = from->parameters ? pl_suite_text(suite, from->parameters) : NULL;
+    to->text = from->text ? pl_suite_text(suite, from->text) : NULL;
+    to->repeat = from->repeat ? pl_suite_text(suite, from->repeat) : NULL;
+    from->messages = NULL;
+    from->n_messages = 0;
+}
+
+static void free_messages(struct pl_finding *f)
+{
+    for (size_t k = 0; k < f->n_messages; k++)
+        free((void *)(uintptr_t)f->messages[k].bytes);
+    free((void *)(uintptr_t)f->messages);
+    f->messages = NULL;
+    f->n_messages = 0;
+}
+
+static struct pl_finding *same_finding(struct pl_suite *suite, const struct pl_finding *f,
+                                       const struct pl_suite *other)
+{
+    for (size_t i = 0; i < suite->n_findings; i++) {
+        struct pl_finding *mine = &suite->findings[i];
+        bool clause = (!f->clause && !mine->clause) ||
+                      (f->clause && mine->clause &&
+                       f->clause - other->clause_results == mine->clause - suite->clause_results);
+        if (mine->kind == f->kind && clause && mine->scenario == f->scenario)
+            return mine;
+    }
+    return NULL;
+}
+
+/* The earliest life first; what it is about stays beside it. */
+static void sort_findings(struct pl_suite *suite)
+{
+    for (size_t i = 1; i < suite->n_findings; i++)
+        for (size_t k = i; k > 0 && suite->cases[k].order < suite->cases[k - 1].order; k--) {
+            struct pl_finding f = suite->findings[k];
+            struct pl_suite_case c = suite->cases[k];
+            suite->findings[k] = suite->findings[k - 1];
+            suite->cases[k] = suite->cases[k - 1];
+            suite->findings[k - 1] = f;
+            suite->cases[k - 1] = c;
+        }
+}
+
+void pl_suite_add_findings(struct pl_suite *suite, struct pl_suite *other)
+{
+    for (size_t i = 0; i < other->n_findings; i++) {
+        struct pl_finding *from = &other->findings[i], *to = same_finding(suite, from, other);
+        uint64_t times = from->times;
+        if (!to) {
+            to = new_finding(suite);
+        } else if (suite->cases[to - suite->findings].order <= other->cases[i].order) {
+            to->times += times;
+            continue;
+        } else {
+            times += to->times;
+            free_messages(to);
+        }
+        if (!to)
+            return;
+        move_finding(suite, to, from, other);
+        to->times = times;
+        suite->cases[to - suite->findings] = other->cases[i];
+    }
+    sort_findings(suite);
+}
+
 static bool observable(const struct pl_suite *suite, const char *id)
 {
-    const char *const *list = suite->options->port->observable;
-    for (; list && *list; list++)
-        if (fnmatch(*list, id, 0) == 0)
-            return true;
-    return suite->options->port->observable == NULL;
+    return pl_port_shows(suite->options->port, id);
 }
 
 void pl_suite_clause_failed(void *opaque, size_t clause, const char *text)
@@ -176,11 +265,14 @@ void pl_suite_clause_failed(void *opaque, size_t clause, const char *text)
             suite->hunt->kind == PL_FINDING_CLAUSE && suite->hunt->clause == clause;
         return;
     }
-    if (!observable(suite, result->id))
+    if (!observable(suite, result->id) || !pl_clauses_get(suite->clauses, clause)->judged)
         return;
     if (strcmp(result->level, "MUST") == 0)
         suite->failed_now = true;
     add_finding(suite, PL_FINDING_CLAUSE, result, text);
+    const struct pl_suite_options *o = suite->options;
+    if (o->enough && o->enough(o->opaque, clause))
+        suite->give_up = true;
 }
 
 void pl_suite_iut_finding(void *opaque, enum pl_finding_kind kind, const char *text)
@@ -228,6 +320,8 @@ static void unexercised(struct pl_suite *suite, size_t i, struct pl_clause_resul
 static bool other_type(const struct pl_suite *suite, const struct pl_clause_def *def)
 {
     bool known = false;
+    if (suite->iut == PL_IUT_DRIVER)
+        return def->type && suite->drive_type && strcmp(def->type, suite->drive_type) != 0;
     for (size_t i = 0; def->device_id && i < suite->n_devices; i++) {
         const struct pl_msg *info = pl_oracle_info(suite->oracle, suite->devices[i]);
         if (info && info->f[PL_F_device_id] == def->device_id)
@@ -241,7 +335,8 @@ static void no_such_type(struct pl_suite *suite, const struct pl_clause_def *def
                          struct pl_clause_result *result)
 {
     char reason[128];
-    snprintf(reason, sizeof(reason), "the IUT has no device of type %s", def->type);
+    snprintf(reason, sizeof(reason), "the IUT %s no device of type %s",
+             suite->iut == PL_IUT_DRIVER ? "was given" : "has", def->type);
     result->verdict = PL_CLAUSE_NOT_EXERCISED;
     result->other_type = true;
     result->reason = pl_suite_text(suite, reason);
@@ -313,6 +408,8 @@ static const char *why_not(const struct pl_suite *suite, bool *conforms)
         return "the run was given up: the IUT could not be brought back";
     if (errors)
         return "a scenario is at fault and did not run";
+    if (suite->never_ready)
+        return "the driver never reached DRIVER_OK: nothing behind it could be exercised";
     if (pl_oracle_never_ready(suite->oracle))
         return "FEATURES_OK was refused for every selection of offered features: nothing behind it "
                "could be exercised";
@@ -348,5 +445,6 @@ void pl_suite_conclude(struct pl_suite *suite)
     report->findings = suite->findings;
     report->n_findings = suite->n_findings;
     report->n_messages = suite->session.numbers;
+    report->n_starts = suite->session.starts;
     report->why_not = why_not(suite, &report->conforms);
 }

@@ -79,6 +79,14 @@ size_t pl_suite_axis(const struct pl_suite *suite, size_t axis, uint32_t out[PL_
     return o->quick ? 1 : n;
 }
 
+void pl_suite_tell_sizes(struct pl_suite *suite)
+{
+    uint32_t sizes_here[PL_AXIS_VALUES];
+    pl_suite_axis(suite, PL_AXIS_MAX_MSG_SIZE, sizes_here);
+    suite->session.plain_size = pl_suite_plain(suite, PL_AXIS_MAX_MSG_SIZE);
+    suite->session.only_size = sizes_here[0];
+}
+
 void pl_suite_with(const uint32_t value[PL_AXES], const bool wanted[PL_AXES], char *out, size_t cap)
 {
     char text[16];

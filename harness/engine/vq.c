@@ -73,11 +73,13 @@ static void tame(struct pl_vq *vq)
 static void see(void *opaque, const struct pl_msg *m, bool to_iut)
 {
     struct pl_vq *vq = opaque;
-    if (!vq->n_rings || m->form != PL_FORM_OK)
+    if ((!vq->n_rings && !vq->wild) || m->form != PL_FORM_OK)
         return;
     bool status = m->kind == PL_SET_DEVICE_STATUS || m->kind == PL_GET_DEVICE_STATUS;
     bool reset = !to_iut && m->response && status && m->f[PL_F_status] == 0;
-    if (vq->wild && reset && m->dev_num == vq->s->dev_num)
+    if (to_iut && m->kind == PL_SET_DEVICE_STATUS && m->f[PL_F_status] == 0)
+        vq->asked |= m->dev_num == vq->s->dev_num;
+    if (vq->wild && reset && vq->asked && m->dev_num == vq->s->dev_num)
         tame(vq);
     if (vq->wild)
         return;
@@ -171,6 +173,11 @@ static void stop_rings(struct pl_vq *vq)
         pl_session_await_reset(vq->s);
 }
 
+void pl_vq_renew(struct pl_vq *vq)
+{
+    vq->misses = 0;
+}
+
 void pl_vq_end(struct pl_vq *vq)
 {
     if (!vq->n_rings && !vq->wild)
@@ -211,11 +218,22 @@ bool pl_vq_poke(struct pl_vq *vq, uint64_t addr, const uint8_t *bytes, size_t n,
         return true;
     }
     memcpy(at, bytes, n);
+    pl_vq_run_wild(vq);
+    return true;
+}
+
+void pl_vq_run_wild(struct pl_vq *vq)
+{
     if (!vq->wild)
         for (size_t i = 0; i < vq->n_rings; i++)
             pl_vq_drop(vq, vq->ring[i]);
     vq->wild = vq->s->port->outlawed = true;
-    return true;
+    vq->asked = false;
+}
+
+bool pl_vq_is_wild(const struct pl_vq *vq)
+{
+    return vq->wild;
 }
 
 bool pl_vq_blind(const struct pl_vq *vq)
@@ -225,19 +243,30 @@ bool pl_vq_blind(const struct pl_vq *vq)
 
 /* --- what expressions ask --- */
 
-bool pl_vq_look_up(const struct pl_vq *vq, struct pl_vq_queue *out)
+static bool look_up(const struct pl_vq_ring *ring, struct pl_vq_queue *out)
 {
-    const struct pl_vq_ring *ring = vq->current;
     bool wrap;
     if (!ring)
         return false;
     *out = (struct pl_vq_queue){
         .setup = ring->setup, .held = ring->held, .used = ring->used, .events = ring->events};
+    out->stopped = ring->stopped == PL_STOP_QUEUE_RESET;
+    out->over = ring->stopped == PL_STOP_RESET;
     if (ring->ring) {
         out->room = pl_driver_ring_room(ring->ring);
         out->next = pl_driver_ring_kick_offset(ring->ring, &wrap);
     }
     return true;
+}
+
+bool pl_vq_look_up(const struct pl_vq *vq, struct pl_vq_queue *out)
+{
+    return look_up(vq->current, out);
+}
+
+bool pl_vq_look_up_queue(const struct pl_vq *vq, uint32_t queue, struct pl_vq_queue *out)
+{
+    return look_up(pl_vq_ring_of(vq, queue), out);
 }
 
 bool pl_vq_current(const struct pl_vq *vq, struct pl_vq_chain *out)

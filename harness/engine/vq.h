@@ -6,6 +6,10 @@
 #include "engine/session.h"
 #include "ring/ring.h"
 
+/* The first bytes of the shared memory are left to scenarios and cases that only name addresses:
+ * nothing is laid out there, and nothing is looked at. */
+enum { PL_VQ_STATIC = 0x40000 };
+
 struct pl_vq; /* one a session; lives as long as that */
 
 /* What was negotiated, as far as it shapes rings. */
@@ -29,6 +33,8 @@ struct pl_vq_queue {
     unsigned held;   /* chains that the IUT holds */
     uint64_t used;   /* chains that it gave back since the ring was laid out */
     uint64_t events; /* EVENT_USED since then */
+    bool stopped;    /* the queue was reset since then */
+    bool over;       /* the device was */
 };
 
 /* What is known of a chain; addresses are bus addresses, 0 where there is none. */
@@ -47,6 +53,8 @@ struct pl_vq *pl_vq_of(struct pl_session *s, char *why, size_t cap);
 /* The same, or NULL where nobody has asked yet. */
 struct pl_vq *pl_vq_there(const struct pl_session *s);
 
+/* As a new one, without its cost, between runs that know nothing of each other. */
+void pl_vq_renew(struct pl_vq *vq);
 /* A scenario begins: its seed decides on patterns and alignments. */
 void pl_vq_begin(struct pl_vq *vq, uint64_t seed);
 /*
@@ -92,6 +100,11 @@ bool pl_vq_poke(struct pl_vq *vq, uint64_t addr, const uint8_t *bytes, size_t n,
 bool pl_vq_blind(const struct pl_vq *vq);
 /* False without a ring, or without a chain: the one named, or last waited for or written. */
 bool pl_vq_look_up(const struct pl_vq *vq, struct pl_vq_queue *out);
+/* The same of the ring of a queue of the session's device. */
+bool pl_vq_look_up_queue(const struct pl_vq *vq, uint32_t queue, struct pl_vq_queue *out);
+/* What stands in the memory means nothing until the device is reset: rings are not looked at. */
+void pl_vq_run_wild(struct pl_vq *vq);
+bool pl_vq_is_wild(const struct pl_vq *vq);
 bool pl_vq_current(const struct pl_vq *vq, struct pl_vq_chain *out);
 /* Byte i of what the IUT wrote into the current chain; false where it is not used or that short. */
 bool pl_vq_byte(const struct pl_vq *vq, uint64_t i, uint8_t *out);

@@ -4,27 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/port_memory.h"
 #include "engine/vq_private.h"
-
-uint64_t pl_vq_draw(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
+#include "wire/random.h"
 
 uint8_t pl_vq_pattern(uint64_t seed, uint64_t i)
 {
-    uint64_t h = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15) + (i >> 3);
-    h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint8_t)((h ^ h >> 31) >> 8 * (i & 7));
+    return (uint8_t)(pl_random_mix((seed + 1) * PL_RANDOM_STEP + (i >> 3)) >> 8 * (i & 7));
 }
 
 int pl_vq_memory_init(struct pl_vq_memory *m, const struct pl_port *port)
 {
-    m->ring = (struct pl_ring_memory){port->mem, port->mem_base, port->mem_size};
+    m->ring = pl_port_memory(port);
     m->n_units = port->mem_size / PL_UNIT;
     m->next = PL_VQ_STATIC / PL_UNIT;
     m->shadow = calloc(m->n_units, PL_UNIT);
@@ -40,7 +31,8 @@ void pl_vq_memory_free(struct pl_vq_memory *m)
 
 void pl_vq_memory_forget(struct pl_vq_memory *m)
 {
-    memset(m->unit, 0, m->n_units * sizeof(*m->unit));
+    memset(m->unit + m->touched, 0, (m->touched_end - m->touched) * sizeof(*m->unit));
+    m->touched = m->touched_end = 0;
 }
 
 void pl_vq_freeze(struct pl_vq_memory *m, size_t at, size_t len)
@@ -75,6 +67,8 @@ static void check_units(struct pl_vq *vq, size_t from, size_t to)
 {
     struct pl_vq_memory *m = &vq->memory;
     size_t where = 0;
+    from = from > m->touched ? from : m->touched;
+    to = to < m->touched_end ? to : m->touched_end;
     while (from < to) {
         size_t end = from;
         while (end < to && m->unit[end].known && !m->unit[end].live)
@@ -110,7 +104,7 @@ static void fill(struct pl_vq *vq, struct pl_block block)
 {
     uint8_t *shadow = vq->memory.shadow + block.at;
     for (size_t i = 0; i < block.len; i += sizeof(uint64_t)) {
-        uint64_t v = pl_vq_draw(&vq->random);
+        uint64_t v = pl_random(&vq->random);
         memcpy(shadow + i, &v, sizeof(v));
     }
     memcpy((uint8_t *)vq->memory.ring.mem + block.at, shadow, block.len);
@@ -128,6 +122,8 @@ int pl_vq_take(struct pl_vq *vq, uint32_t queue, size_t len, struct pl_block *ou
     check_units(vq, at, at + n);
     for (size_t i = at; i < at + n; i++)
         m->unit[i] = (struct pl_cell){true, true, vq->s->dev_num, queue};
+    m->touched = m->touched_end && m->touched < at ? m->touched : at;
+    m->touched_end = m->touched_end > at + n ? m->touched_end : at + n;
     m->next = at + n;
     *out = (struct pl_block){at * PL_UNIT, n * PL_UNIT};
     fill(vq, *out);

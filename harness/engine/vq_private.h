@@ -5,10 +5,9 @@
 #include "engine/vq.h"
 
 enum {
-    PL_UNIT = 64,           /* bytes; memory is handed out in units */
-    PL_VQ_STATIC = 0x40000, /* the first bytes are left to scenarios that only name addresses */
-    PL_VQ_GUARD = 16,       /* bytes between buffers, at least */
-    PL_VQ_RESETS = 64,      /* RESET_VQUEUE under way */
+    PL_UNIT = 64,      /* bytes; memory is handed out in units */
+    PL_VQ_GUARD = 16,  /* bytes between buffers, at least */
+    PL_VQ_RESETS = 64, /* RESET_VQUEUE under way */
 };
 
 /* A stretch of the memory, in bytes from its first; whole units. */
@@ -30,7 +29,8 @@ struct pl_vq_memory {
     uint8_t *shadow;
     struct pl_cell *unit;
     size_t n_units;
-    size_t next; /* the unit where the next block is looked for */
+    size_t next;                 /* the unit where the next block is looked for */
+    size_t touched, touched_end; /* of the units that something is known of; equal: none */
 };
 
 enum pl_chain_state { PL_CHAIN_ADDED, PL_CHAIN_HELD, PL_CHAIN_USED };
@@ -96,6 +96,7 @@ struct pl_vq {
     bool served; /* the IUT has used a chain */
     bool blind;  /* it does not look at the memory at all */
     bool wild;   /* the harness wrote nonsense: nothing in memory means anything */
+    bool asked;  /* ... and it has asked for a reset since */
     struct {
         uint16_t token;
         uint32_t queue;
@@ -118,7 +119,6 @@ void pl_vq_freeze(struct pl_vq_memory *m, size_t at, size_t len);
 bool pl_vq_same(const struct pl_vq_memory *m, size_t at, size_t len, size_t *where);
 /* Compare the `len` bytes before the next free unit with the shadow, where nothing stands. */
 void pl_vq_check_behind(struct pl_vq *vq, size_t len);
-uint64_t pl_vq_draw(uint64_t *state);
 
 /* --- io_ring.c, io_look.c --- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/vq_private.h"
+#include "wire/random.h"
 
 struct pl_vq_ring *pl_vq_ring_of(const struct pl_vq *vq, uint32_t queue)
 {
@@ -68,7 +69,7 @@ static int make_ring(struct pl_vq *vq, struct pl_vq_ring *ring)
                    &ring->block);
     if (err)
         return err;
-    ring->at = ring->block.at + PL_UNIT + PL_C_DESC_ALIGN * (pl_vq_draw(&vq->random) % 4);
+    ring->at = ring->block.at + PL_UNIT + PL_C_DESC_ALIGN * (pl_random(&vq->random) % 4);
     ring->len = pl_ring_bytes(setup->packed, setup->size).whole;
     err = pl_ring_place(setup, vq->memory.ring.base + ring->at);
     if (err)
@@ -196,7 +197,7 @@ static size_t place_buffers(struct pl_vq *vq, struct pl_chain *chain, const uint
     uint64_t readable = 0;
     for (size_t i = 0; i < chain->n; i++) {
         bool writes = readable >= chain->readable;
-        at += pl_vq_draw(&vq->random) % 16;
+        at += pl_random(&vq->random) % 16;
         chain->buffer[i] = (struct pl_ring_buffer){at, len[i], writes};
         at += len[i] + PL_VQ_GUARD;
         readable += writes ? 0 : len[i];

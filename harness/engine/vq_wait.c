@@ -2,7 +2,6 @@
  * clock as long as it works. */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/vq_private.h"
 
@@ -10,11 +9,9 @@ enum { PAUSE_MAX_MS = 16, TURNS_MAX = 100000 };
 
 static uint64_t now_ms(const struct pl_vq *vq)
 {
-    struct timespec t;
     if (vq->s->port->virtual_time)
         return vq->s->port->now_ms;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return pl_session_clock_ms();
 }
 
 /* Every request is answered, and the ring was looked at. 0 or a negative errno. */

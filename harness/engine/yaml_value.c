@@ -9,11 +9,12 @@
 
 bool pl_yaml_error(const struct pl_yaml *node, char *error, size_t cap, const char *format, ...)
 {
-    char key[80], why[400];
+    char key[80], reason[400], why[400]; /* values are the user's, with whatever is in them */
     va_list args;
     va_start(args, format);
-    vsnprintf(why, sizeof why, format, args);
+    vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
+    pl_utf8_line(reason, strlen(reason), why, sizeof why);
     if (node->key)
         pl_utf8_line(node->key, strlen(node->key), key, sizeof key);
     if (node->key)
