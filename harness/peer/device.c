@@ -1,10 +1,14 @@
 /* The reference device as an endpoint: messages in, messages out, virtual time. */
 #include "peer/device.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "peer/io.h"
+#include "wire/spare.h"
+
+static struct pl_spare spare;
 
 static void device_close(void *self)
 {
@@ -15,23 +19,45 @@ static void device_close(void *self)
     pl_outbox_free(&peer->held);
     pl_outbox_free(&peer->deferred);
     for (size_t i = 0; i < PL_DEVICE_MAX; i++)
-        pl_io_forget(&peer->devices[i]);
-    free(peer);
+        if (peer->devices[i].made)
+            pl_io_forget(&peer->devices[i]);
+    pl_spare_give(&spare, peer, sizeof(*peer));
+}
+
+/* What no message is longer than but on purpose: the same bytes each time, whatever a mutant sends.
+ */
+enum { USUAL_BYTES = 1024 };
+
+static struct pl_device_peer *new_peer(void)
+{
+    struct pl_device_peer *peer = pl_spare_take(&spare, sizeof(*peer));
+    if (!peer)
+        return NULL;
+    memset(peer, 0, offsetof(struct pl_device_peer, nobody));
+    pl_device_clear(&peer->nobody);
+    memset(peer->scratch, 0, USUAL_BYTES);
+    memset(peer->message, 0, USUAL_BYTES);
+    memset(peer->frame, 0, USUAL_BYTES);
+    for (size_t i = 0; i < PL_DEVICE_MAX; i++)
+        peer->devices[i].attached = peer->devices[i].made = false;
+    return peer;
 }
 
 static void *device_open(const void *config, const struct pl_endpoint_env *env)
 {
     char error[256];
-    struct pl_device_peer *peer = calloc(1, sizeof(*peer));
+    struct pl_device_peer *peer = new_peer();
     if (!peer)
         return NULL;
     peer->env = *env;
     if (pl_device_configure(peer, config, error, sizeof(error)) < 0) {
-        free(peer);
+        pl_spare_give(&spare, peer, sizeof(*peer));
         return NULL;
     }
-    peer->polls = pl_device_opt(peer, "io_poll") != 0;
-    peer->accept_long = pl_device_opt(peer, "accept_long") != 0;
+    if (config)
+        peer->watch = ((const struct pl_device_config *)config)->watch;
+    pl_io_prepare(peer);
+    peer->accept_long = pl_device_opt(peer, PL_DEVICE_OPT_accept_long) != 0;
     pl_device_populate(peer);
     return peer;
 }
@@ -47,7 +73,7 @@ static int classify(const struct pl_device_peer *peer, const struct pl_msg *m)
         return PL_ON_MALFORMED;
     if (m->response || m->def->from == PL_SIDE_DEVICE)
         return PL_ON_UNEXPECTED;
-    if (m->bus && m->dev_num != 0 && pl_device_opt(peer, "bus_dev_num_strict"))
+    if (m->bus && m->dev_num != 0 && pl_device_opt(peer, PL_DEVICE_OPT_bus_dev_num_strict))
         return PL_ON_MALFORMED;
     return (int)m->kind;
 }
@@ -102,6 +128,8 @@ static uint64_t device_next_ms(void *self)
         const struct pl_device *dev = &peer->devices[i];
         if (dev->attached && dev->v.resetting && dev->reset_at < next)
             next = dev->reset_at;
+        if (dev->attached && dev->v.suspend && dev->suspend_at < next)
+            next = dev->suspend_at;
         uint64_t at = dev->attached ? pl_io_next_ms(peer, dev) : UINT64_MAX;
         next = at < next ? at : next;
     }
@@ -119,6 +147,8 @@ static void device_advance(void *self, uint64_t now_ms)
         struct pl_device *dev = &peer->devices[i];
         if (dev->attached)
             pl_io_advance(peer, dev);
+        if (dev->attached && dev->v.suspend && dev->suspend_at <= now_ms)
+            pl_device_run(peer, dev, PL_ON_SUSPEND_DUE, &none);
         if (!dev->attached || !dev->v.resetting || dev->reset_at > now_ms)
             continue;
         dev->reset_at = UINT64_MAX;

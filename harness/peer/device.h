@@ -9,6 +9,19 @@
 #include "wire/endpoint.h"
 #include "wire/wire.h"
 
+/*
+ * Who follows what the device does on virtqueues, at the moment of it; both may be NULL. `entries`
+ * is by how much the used position moves on: descriptors of a packed ring, chains of a split one; 0
+ * where a mutant of the device does what no device may.
+ */
+struct pl_device_watch {
+    void *opaque;
+    /* A chain was taken; nothing was done with it yet. */
+    void (*taken)(void *opaque, uint16_t dev_num, uint32_t queue, uint16_t id);
+    /* A chain is about to be given back; with VIRTIO_F_IN_ORDER all those before it, too. */
+    void (*giving)(void *opaque, uint16_t dev_num, uint32_t queue, uint16_t id, uint16_t entries);
+};
+
 /* What the reference device is opened with. Zero is a default everywhere; strings are the caller's
  * and outlive the device. */
 struct pl_device_config {
@@ -18,6 +31,7 @@ struct pl_device_config {
     const char *const *options; /* "NAME=VALUE" of the model's options, NULL ends */
     uint64_t seed;              /* of uuid and whatever else is drawn */
     const char *file;           /* what a block device's sectors are kept in; NULL: memory */
+    const struct pl_device_watch *watch; /* NULL: nobody; outlives the device */
 };
 
 /* A reference device with one rule broken. */
@@ -30,8 +44,10 @@ struct pl_mutant {
     size_t n_inserts;
     const struct pl_device_bend *bends; /* bends of outgoing messages */
     size_t n_bends;
-    bool io;           /* it is about virtqueues or what a type does with them */
-    bool options_only; /* its options are the whole of it */
+    const char
+        *part; /* of its file's name, behind mutants_ (io: virtqueues); "" for the first file */
+    bool options_only;         /* its options are the whole of it */
+    const char *const *hidden; /* carriers, "stream" or "spsc", that hide it; NULL ends */
 };
 
 /* An option of the model: a freedom of the draft or a property of the device. */

@@ -29,7 +29,7 @@ void pl_act_apply_change(struct pl_step *c, uint64_t offset, uint64_t length)
 
 void pl_act_restore_config(struct pl_step *c)
 {
-    if (pl_device_opt(c->peer, "reset_restores_config"))
+    if (pl_device_opt(c->peer, PL_DEVICE_OPT_reset_restores_config))
         memcpy(c->dev->config, c->dev->config_first, sizeof(c->dev->config));
 }
 
@@ -143,6 +143,8 @@ static void send_queue_event(struct pl_step *c, enum pl_kind kind, uint64_t inde
 
 void pl_act_event_used(struct pl_step *c, uint64_t index)
 {
+    if (index < PL_NET_QUEUES)
+        c->dev->net.count[index].interrupts++;
     send_queue_event(c, PL_EVENT_USED, index);
 }
 

@@ -99,6 +99,12 @@ bool pl_fn_power_of_two(const struct pl_step *c, uint64_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
+bool pl_fn_multiple(const struct pl_step *c, uint64_t value, uint64_t of)
+{
+    (void)c;
+    return of != 0 && value % of == 0;
+}
+
 uint64_t pl_fn_swap16(const struct pl_step *c, uint64_t value)
 {
     (void)c;
@@ -145,5 +151,5 @@ uint64_t pl_fn_devices_next(const struct pl_step *c, uint64_t offset, uint64_t c
     }
     if (next == UINT64_MAX)
         return 0;
-    return pl_device_opt(c->peer, "devices_skip") ? next : end;
+    return pl_device_opt(c->peer, PL_DEVICE_OPT_devices_skip) ? next : end;
 }

@@ -6,9 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "peer/admin_state.h"
+#include "peer/bend.h"
 #include "peer/device.h"
 #include "peer/device_outbox.h"
 #include "peer/io_store.h"
+#include "peer/net_state.h"
+#include "pl_device_options.h" /* generated: enum pl_device_opt */
 #include "ring/ring.h"
 #include "wire/wire.h"
 
@@ -17,7 +21,8 @@
 #define PL_DEVICE_MAX_BLOCKS  4u    /* feature blocks that are stored */
 #define PL_DEVICE_MAX_BEYOND  16u   /* nonzero words of a selection behind those */
 #define PL_DEVICE_MAX_CONFIG  1024u /* bytes of configuration space */
-#define PL_DEVICE_MAX_OPTIONS 64u
+#define PL_DEVICE_MAX_OPTIONS 128u
+#define PL_NET_HEADER_SIZE    32u /* bytes before a packet at most */
 
 /* What can happen besides messages, numbered behind the messages. */
 enum pl_device_event {
@@ -26,6 +31,8 @@ enum pl_device_event {
     PL_ON_RESET_DUE,             /* an asynchronous reset's time has come */
     PL_ON_CONFIG_CHANGED, /* control: the device changes its configuration (offset, length) */
     PL_ON_NEEDS_RESET,    /* control: the device runs into an error */
+    PL_ON_SUSPEND_DUE,    /* suspending or resuming has come to its end */
+    PL_ON_RESUME,         /* the device resumes */
     PL_ON_ATTACHED,       /* control: a device came */
     PL_ON_DETACHED,       /* control: a device went */
     PL_ON_MALFORMED,      /* a message that does not fit its layout or the bus's maximum */
@@ -43,8 +50,12 @@ enum pl_device_event {
     PL_ON_CONSOLE_TOLD,   /* a control message from the driver */
     PL_ON_CONSOLE_SAY,    /* a buffer for a control message, and one is there */
     PL_ON_NET_OUT,        /* a packet from the driver */
+    PL_ON_NET_ARRIVES,    /* a packet is there: does the device take it? */
+    PL_ON_NET_FILTER,     /* it does: do flow filters say where it goes? */
+    PL_ON_NET_STEER,      /* it does: on which queue? */
     PL_ON_NET_IN,         /* buffers enough for a packet that is there */
     PL_ON_NET_CONTROL,    /* a command for the network device */
+    PL_ON_ADMIN,          /* an administration command */
     PL_ON_SERVED,         /* a chain's work is done */
     PL_ON_FLUSH,          /* chains that were used are to be seen */
     PL_ON_NOTIFY,         /* they are: is the driver told? */
@@ -75,6 +86,7 @@ struct pl_device_queue {
     uint64_t enabled, size, desc_addr, driver_addr, device_addr;
     uint64_t live;             /* does I/O, or would if its ring were sound */
     uint64_t taken;            /* chains since it started */
+    int kind;                  /* the event that its chains are, since it started; -1: none */
     struct pl_device_work *io; /* owned; NULL: no ring */
 };
 
@@ -91,21 +103,35 @@ struct pl_device_io {
     uint64_t segments, largest, in_range; /* of its discard segments */
     uint64_t failed;                      /* the store could not do it */
     uint64_t packet, buffers;             /* of a packet on its way in */
-    uint64_t due;                         /* the driver wants to be told */
+    uint64_t cast, own, listed;           /* its destination: 0 unicast, 1 multicast, 2 broadcast */
+    uint64_t tagged, vlan_listed;         /* its VLAN tag */
+    uint64_t dropped, target;             /* what becomes of it: the queue that it is for */
+    uint64_t directed;                    /* a flow filter said so */
+    uint64_t opcode, group, subject, object;        /* of an administration command */
+    uint64_t hdr_len, outer_th, outer_nh, resource; /* of a packet's header on its way out */
+    uint64_t due;                                   /* the driver wants to be told */
+    /* of the zone of a block request; all 0 where there is none */
+    uint64_t z_type, z_state, z_start, z_wp, z_end; /* z_end: of its capacity */
+    uint64_t z_spans, z_required; /* zones that the data lie in; one of them is written in order */
+    uint64_t z_unwritten;         /* sectors to be read that were not written */
+    uint64_t z_open, z_active, z_implicit; /* zones of the device in these states */
 };
 
 /* The device variables that effects assign. */
 struct pl_device_vars {
     uint64_t status, resetting, generation;
+    uint64_t suspend; /* 1 suspending, 2 resuming */
 };
 
 /* One device number. */
 struct pl_device {
     bool attached;
+    bool made; /* it was attached before: what it owns is to be freed */
     uint64_t number;
     struct pl_device_vars v;
     uint64_t reset_delay; /* ms that a reset takes; 0: synchronous */
     uint64_t reset_at;    /* virtual ms at which the running reset ends */
+    uint64_t suspend_at;  /* ... and suspending or resuming does */
     uint64_t device_id, vendor_id, feature_blocks, config_size;
     uint64_t max_virtqueues, admin_vq_start, admin_vq_count;
     uint64_t shm_length, shm_address;
@@ -118,11 +144,19 @@ struct pl_device {
     uint32_t writable_first, writable_last, opaque_first, opaque_last;
     uint8_t config[PL_DEVICE_MAX_CONFIG];
     uint8_t config_first[PL_DEVICE_MAX_CONFIG]; /* what a reset returns to */
+    uint64_t put_off_first, put_off_end;        /* of what changes when it resumes; both 0: none */
     struct pl_device_queue queues[PL_DEVICE_MAX_QUEUES];
     struct pl_device_work *orphans; /* owned: what mutants leave going behind a reset */
     struct pl_disk *disk;           /* owned; NULL: not touched yet */
+    struct pl_zone *zones;          /* owned; NULL: it has none */
+    uint64_t n_zones, zones_end;    /* zones_end: sectors */
     struct pl_pipe pipe;            /* what loops back: characters, or packets */
+    struct pl_pipe headers;         /* what the headers of these packets say */
     struct pl_pipe words;           /* a console's control messages to the driver */
+    struct pl_net_state net;        /* what a network device was told */
+    /* What follows is written ahead of being read, but for what pl_device_clear clears. */
+    struct pl_admin_state admin;           /* what administration commands made */
+    uint8_t put_off[PL_DEVICE_MAX_CONFIG]; /* the configuration, as it will be */
 };
 
 struct pl_device_model;
@@ -132,8 +166,9 @@ struct pl_device_peer {
     const struct pl_spec *spec;
     const struct pl_device_model *model;
     const struct pl_device_type *type;
-    const struct pl_mutant *mutant_def; /* NULL: faithful */
-    unsigned mutant;                    /* 0: faithful, else 1 + index */
+    const struct pl_device_watch *watch; /* NULL: nobody */
+    const struct pl_mutant *mutant_def;  /* NULL: faithful */
+    unsigned mutant;                     /* 0: faithful, else 1 + index */
     uint64_t opt[PL_DEVICE_MAX_OPTIONS];
     bool accept_long;
     struct pl_endpoint_env env;
@@ -141,24 +176,29 @@ struct pl_device_peer {
     uint64_t requests;           /* well-formed messages so far */
     uint64_t sent;               /* messages sent so far */
     uint64_t last_token, memory; /* what mutants remember */
-    struct pl_device devices[PL_DEVICE_MAX];
-    struct pl_device nobody; /* stands where no device is */
     struct pl_outbox out, held;
     struct pl_outbox deferred; /* a message that a mutant processes later, */
     uint64_t deferred_until;   /* ms: behind the next one, or when none has come by then */
     bool replaying;
     uint8_t pending[PL_DEVICE_MAX_CONFIG]; /* bytes of a configuration change of the device's own */
-    uint8_t scratch[PL_MSG_MAX + 1];       /* the array of a reply */
-    uint8_t message[PL_MSG_MAX + 1];       /* a message being sent */
     unsigned depth;                        /* events within events */
     bool polls;                            /* looks at rings without being told */
-    const char *file;                      /* what block devices stand on; NULL: memory */
-    uint64_t file_sectors;                 /* its size */
-    struct pl_device_io io;                /* the chain at hand */
-    struct pl_device_work *work;           /* its queue's work; NULL: there is none */
-    struct pl_ring_chain chain;            /* its buffers */
-    uint8_t frame[PL_PIPE_ITEM_MAX + 16];  /* a packet with its header, or a piece of data */
+    struct {                               /* options that are asked for with every chain */
+        uint64_t batch, in_order_batch, suppress, any_order;
+    } io_opt;
+    const char *file;                       /* what block devices stand on; NULL: memory */
+    uint64_t file_sectors;                  /* its size */
+    struct pl_device_io io;                 /* the chain at hand */
+    struct pl_device_work *work;            /* its queue's work; NULL: there is none */
+    struct pl_ring_chain chain;             /* its buffers */
+    uint8_t net_header[PL_NET_HEADER_SIZE]; /* of the packet that comes in */
     size_t frame_len;
+    /* What follows is cleared where it comes into use: opening a device is to cost little. */
+    struct pl_device nobody; /* stands where no device is */
+    struct pl_device devices[PL_DEVICE_MAX];
+    uint8_t scratch[PL_MSG_MAX + 1];                      /* the array of a reply */
+    uint8_t message[PL_MSG_MAX + 1];                      /* a message being sent */
+    uint8_t frame[PL_PIPE_ITEM_MAX + PL_NET_HEADER_SIZE]; /* a packet, or a piece of data */
 };
 
 /* One event being handled. Pointers are never NULL. */
@@ -184,21 +224,6 @@ struct pl_device_insert {
 };
 
 /* A mutant's bend of outgoing messages. */
-enum pl_bend_what {
-    PL_BEND_FIELD, /* a payload field becomes value() */
-    PL_BEND_TYPE,  /* header fields become value() */
-    PL_BEND_ID,
-    PL_BEND_DEV_NUM,
-    PL_BEND_TOKEN,
-    PL_BEND_SIZE,
-    PL_BEND_BIG_ENDIAN, /* a payload field's bytes turn round */
-    PL_BEND_APPEND,     /* value() bytes more, each of them `fill` */
-    PL_BEND_TRUNCATE,   /* value() bytes less */
-    PL_BEND_DATA,       /* the variable array's bytes become value() */
-    PL_BEND_DROP,
-    PL_BEND_DUPLICATE,
-    PL_BEND_HOLD, /* sent behind the next message */
-};
 struct pl_device_bend {
     enum pl_bend_what what;
     enum pl_kind kind;      /* PL_NONE: any */
@@ -224,14 +249,18 @@ extern const struct pl_device_model *const pl_device_models[]; /* NULL ends */
 
 /* --- device_types.c, device_config.c --- */
 const struct pl_device_type *pl_device_type_find(const char *name);
-/* An option by name for hand-written code; 0 where the model has none. */
-uint64_t pl_device_opt(const struct pl_device_peer *peer, const char *name);
+static inline uint64_t pl_device_opt(const struct pl_device_peer *peer, enum pl_device_opt option)
+{
+    return peer->opt[option];
+}
 /* Fill peer's model, type, mutant and options from a config. 0 or -EINVAL with a sentence. */
 int pl_device_configure(struct pl_device_peer *peer, const struct pl_device_config *config,
                         char *error, size_t cap);
 
 /* --- device_state.c: devices coming into being --- */
 void pl_device_populate(struct pl_device_peer *peer);
+/* As one that nothing was made of. */
+void pl_device_clear(struct pl_device *dev);
 void pl_device_init(struct pl_device_peer *peer, struct pl_device *dev, uint64_t number);
 struct pl_device *pl_device_find(struct pl_device_peer *peer, uint64_t number);
 uint64_t pl_device_draw(struct pl_device_peer *peer);
@@ -267,9 +296,43 @@ bool pl_fn_selection_offered(const struct pl_step *c);
 bool pl_fn_selection_offered_stored(const struct pl_step *c);
 bool pl_fn_in_capacity(const struct pl_step *c, uint64_t sector, uint64_t bytes);
 uint64_t pl_fn_peek(const struct pl_step *c, uint64_t addr, uint64_t bytes);
+bool pl_fn_net_matches(const struct pl_step *c);
+uint64_t pl_fn_admin_data(const struct pl_step *c, uint64_t at, uint64_t bytes);
+bool pl_fn_admin_legal(const struct pl_step *c, uint64_t opcode);
+bool pl_fn_admin_known(const struct pl_step *c, uint64_t cap);
+bool pl_fn_admin_resource(const struct pl_step *c, uint64_t type);
+bool pl_fn_admin_enabled(const struct pl_step *c, uint64_t type);
+bool pl_fn_admin_there(const struct pl_step *c);
+uint64_t pl_fn_admin_users(const struct pl_step *c);
+bool pl_fn_admin_full(const struct pl_step *c);
+bool pl_fn_admin_rival(const struct pl_step *c);
+uint64_t pl_fn_admin_wrong(const struct pl_step *c);
 uint64_t pl_fn_net_header(const struct pl_step *c);
+uint64_t pl_fn_net_data(const struct pl_step *c, uint64_t at, uint64_t bytes);
+bool pl_fn_net_mode(const struct pl_step *c, uint64_t mode);
+bool pl_fn_net_table_sound(const struct pl_step *c);
+bool pl_fn_net_rss_sound(const struct pl_step *c, uint64_t at);
+bool pl_fn_net_hash_sound(const struct pl_step *c);
+bool pl_fn_net_scales(const struct pl_step *c);
+uint64_t pl_fn_net_pairs(const struct pl_step *c);
+bool pl_fn_net_live(const struct pl_step *c, uint64_t queue);
+uint64_t pl_fn_net_other(const struct pl_step *c, uint64_t queue);
+uint64_t pl_fn_net_flow_queue(const struct pl_step *c);
+uint64_t pl_fn_net_rss_queue(const struct pl_step *c);
+bool pl_fn_net_hashed(const struct pl_step *c);
+bool pl_fn_net_working(const struct pl_step *c, uint64_t queue);
+bool pl_fn_net_context(const struct pl_step *c, uint64_t id);
+bool pl_fn_net_stats_sound(const struct pl_step *c);
 bool pl_fn_offered(const struct pl_step *c, uint64_t bit);
 bool pl_fn_selected(const struct pl_step *c, uint64_t bit);
+uint64_t pl_fn_status_ignored(const struct pl_step *c);
+bool pl_fn_put_off(const struct pl_step *c);
+uint64_t pl_fn_put_off_first(const struct pl_step *c);
+uint64_t pl_fn_put_off_length(const struct pl_step *c);
+bool pl_fn_multiple(const struct pl_step *c, uint64_t value, uint64_t of);
+bool pl_fn_zoned(const struct pl_step *c);
+bool pl_fn_zone_fields_differ(const struct pl_step *c);
+bool pl_fn_zones_resettable(const struct pl_step *c);
 bool pl_fn_power_of_two(const struct pl_step *c, uint64_t value);
 uint64_t pl_fn_swap32(const struct pl_step *c, uint64_t value);
 uint64_t pl_fn_swap16(const struct pl_step *c, uint64_t value);
@@ -300,6 +363,12 @@ void pl_act_select_or(struct pl_step *c, uint64_t index, uint64_t count);
 void pl_act_clear_selection(struct pl_step *c);
 void pl_act_reset(struct pl_step *c);
 void pl_act_start_reset(struct pl_step *c, uint64_t delay);
+void pl_act_resume(struct pl_step *c);
+void pl_act_start_suspend(struct pl_step *c, uint64_t delay);
+void pl_act_put_off(struct pl_step *c, uint64_t offset, uint64_t length);
+void pl_act_apply_put_off(struct pl_step *c);
+void pl_act_forget_put_off(struct pl_step *c);
+void pl_act_io_suspend(struct pl_step *c);
 void pl_act_event_config(struct pl_step *c, uint64_t status, uint64_t generation, uint64_t offset,
                          uint64_t length, uint64_t with_data);
 void pl_act_event_device(struct pl_step *c, uint64_t state);
@@ -341,10 +410,53 @@ void pl_act_disk_write(struct pl_step *c, uint64_t sector, uint64_t bytes);
 void pl_act_disk_zero(struct pl_step *c);
 void pl_act_disk_flush(struct pl_step *c);
 void pl_act_disk_id(struct pl_step *c, uint64_t bytes);
+void pl_act_io_number(struct pl_step *c, uint64_t at, uint64_t bytes, uint64_t value);
+void pl_act_zone_fields(struct pl_step *c);
+void pl_act_zone_state(struct pl_step *c, uint64_t state);
+void pl_act_zone_relieve(struct pl_step *c);
+void pl_act_zone_wrote(struct pl_step *c, uint64_t sector, uint64_t sectors);
+void pl_act_zone_pattern(struct pl_step *c, uint64_t sector, uint64_t sectors, uint64_t value);
+void pl_act_zone_reset_all(struct pl_step *c, uint64_t but);
+void pl_act_zones_erase(struct pl_step *c);
+void pl_act_zone_report(struct pl_step *c);
 void pl_act_console_put(struct pl_step *c, uint64_t bytes);
 void pl_act_console_get(struct pl_step *c, uint64_t bytes);
 void pl_act_console_say(struct pl_step *c, uint64_t port, uint64_t event, uint64_t value);
 void pl_act_net_put(struct pl_step *c, uint64_t header);
+void pl_act_net_filter(struct pl_step *c, uint64_t how);
+void pl_act_admin_say(struct pl_step *c, uint64_t status, uint64_t qualifier);
+void pl_act_admin_list(struct pl_step *c, uint64_t commands);
+void pl_act_admin_use(struct pl_step *c);
+void pl_act_admin_caps(struct pl_step *c, uint64_t hidden);
+void pl_act_admin_cap(struct pl_step *c);
+void pl_act_admin_settle(struct pl_step *c);
+void pl_act_admin_create(struct pl_step *c);
+void pl_act_admin_destroy(struct pl_step *c);
+void pl_act_admin_query(struct pl_step *c);
+void pl_act_net_offload(struct pl_step *c, uint64_t header, uint64_t low, uint64_t high);
+void pl_act_net_learn(struct pl_step *c);
+void pl_act_net_reset(struct pl_step *c, uint64_t parts);
+void pl_act_net_ack(struct pl_step *c, uint64_t at, uint64_t ack);
+void pl_act_net_say(struct pl_step *c, uint64_t at, uint64_t bytes, uint64_t value);
+void pl_act_net_set_mode(struct pl_step *c, uint64_t mode, uint64_t on);
+void pl_act_net_table(struct pl_step *c);
+void pl_act_net_mac(struct pl_step *c);
+void pl_act_net_vlan(struct pl_step *c, uint64_t id, uint64_t on);
+void pl_act_net_settle(struct pl_step *c, uint64_t offset, uint64_t value);
+void pl_act_net_use_pairs(struct pl_step *c, uint64_t pairs);
+void pl_act_net_rss(struct pl_step *c, uint64_t at);
+void pl_act_net_hash(struct pl_step *c);
+void pl_act_net_key(struct pl_step *c, uint64_t at, uint64_t value);
+void pl_act_net_tunnels(struct pl_step *c, uint64_t types);
+void pl_act_net_coal(struct pl_step *c, uint64_t direction, uint64_t packets, uint64_t usecs);
+void pl_act_net_coal_queue(struct pl_step *c, uint64_t queue, uint64_t packets, uint64_t usecs);
+void pl_act_net_coal_tell(struct pl_step *c, uint64_t queue);
+void pl_act_net_coal_renew(struct pl_step *c);
+void pl_act_net_stats(struct pl_step *c, uint64_t more);
+void pl_act_net_context(struct pl_step *c, uint64_t id);
+void pl_act_net_context_end(struct pl_step *c, uint64_t id);
+void pl_act_net_drop(struct pl_step *c);
+void pl_act_net_target(struct pl_step *c, uint64_t queue);
 void pl_act_net_poke(struct pl_step *c, uint64_t offset, uint64_t value);
 void pl_act_net_grow(struct pl_step *c, uint64_t bytes);
 void pl_act_net_spread(struct pl_step *c, uint64_t buffers);

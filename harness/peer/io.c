@@ -6,7 +6,15 @@
 
 #define LOOK_MAX 65536u /* chains in one look: a driver that never ends does not hold us */
 
-int pl_io_kind(const struct pl_device_peer *peer, const struct pl_device_queue *queue)
+static int net_kind(const struct pl_step *c, uint64_t index)
+{
+    uint64_t pairs = pl_net_pairs_there(c);
+    if (index > 2 * pairs)
+        return -1;
+    return index == 2 * pairs ? PL_ON_NET_CONTROL : index & 1 ? PL_ON_NET_OUT : PL_ON_NET_IN;
+}
+
+int pl_io_kind(const struct pl_step *c, const struct pl_device_queue *queue)
 {
     static const struct {
         const char *type;
@@ -16,22 +24,32 @@ int pl_io_kind(const struct pl_device_peer *peer, const struct pl_device_queue *
         {"block", 0, UINT32_MAX, PL_ON_BLOCK}, {"entropy", 0, 0, PL_ON_ENTROPY},
         {"console", 0, 0, PL_ON_CONSOLE_IN},   {"console", 1, 1, PL_ON_CONSOLE_OUT},
         {"console", 2, 2, PL_ON_CONSOLE_SAY},  {"console", 3, 3, PL_ON_CONSOLE_TOLD},
-        {"net", 0, 0, PL_ON_NET_IN},           {"net", 1, 1, PL_ON_NET_OUT},
-        {"net", 2, 2, PL_ON_NET_CONTROL},
     };
-    if (queue->index >= peer->type->n_queues)
-        return -1; /* an administration virtqueue */
+    const char *type = c->peer->type->name;
+    if (queue->index >= c->dev->max_virtqueues - c->dev->admin_vq_count)
+        return strcmp(type, "net") == 0 ? PL_ON_ADMIN : -1; /* an administration virtqueue */
+    if (strcmp(type, "net") == 0)
+        return net_kind(c, queue->index);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (strcmp(kinds[i].type, peer->type->name) == 0 && queue->index >= kinds[i].first &&
+        if (strcmp(kinds[i].type, type) == 0 && queue->index >= kinds[i].first &&
             queue->index <= kinds[i].last)
             return kinds[i].on;
     return -1;
 }
 
-static bool receives(const struct pl_device_peer *peer, const struct pl_device_queue *queue)
+void pl_io_prepare(struct pl_device_peer *peer)
 {
-    int kind = pl_io_kind(peer, queue);
-    return kind == PL_ON_CONSOLE_IN || kind == PL_ON_CONSOLE_SAY || kind == PL_ON_NET_IN;
+    peer->polls = pl_device_opt(peer, PL_DEVICE_OPT_io_poll) != 0;
+    peer->io_opt.batch = pl_device_opt(peer, PL_DEVICE_OPT_io_batch);
+    peer->io_opt.in_order_batch = pl_device_opt(peer, PL_DEVICE_OPT_io_in_order_batch);
+    peer->io_opt.suppress = pl_device_opt(peer, PL_DEVICE_OPT_io_suppress);
+    peer->io_opt.any_order = pl_device_opt(peer, PL_DEVICE_OPT_io_out_of_order);
+}
+
+static bool receives(const struct pl_device_queue *queue)
+{
+    return queue->kind == PL_ON_CONSOLE_IN || queue->kind == PL_ON_CONSOLE_SAY ||
+           queue->kind == PL_ON_NET_IN;
 }
 
 /* --- starting and stopping --- */
@@ -44,7 +62,7 @@ static bool is_queue(const struct pl_device *dev, uint32_t i)
 void pl_io_stop_due(struct pl_step *c)
 {
     for (uint32_t i = 0; is_queue(c->dev, i); i++)
-        if (c->dev->queues[i].live)
+        if (c->dev->queues[i].live || (c->dev->queues[i].io && c->dev->queues[i].io->suspended))
             pl_device_run_queue(c->peer, c->dev, &c->dev->queues[i], PL_ON_QUEUE_STOP);
 }
 
@@ -78,7 +96,11 @@ void pl_io_forget(struct pl_device *dev)
     pl_io_drop(dev);
     pl_disk_close(dev->disk);
     dev->disk = NULL;
+    free(dev->zones);
+    dev->zones = NULL;
+    dev->n_zones = 0;
     pl_pipe_free(&dev->pipe);
+    pl_pipe_free(&dev->headers);
     pl_pipe_free(&dev->words);
 }
 
@@ -87,13 +109,19 @@ void pl_io_forget(struct pl_device *dev)
 static void complete(struct pl_device_peer *peer, struct pl_device *dev,
                      struct pl_device_work *work, struct pl_taken *taken)
 {
-    int kind = pl_io_kind(peer, work->queue);
-    uint64_t batch = pl_device_opt(peer, "io_batch");
+    int kind = work->queue->kind;
+    uint64_t batch = peer->io_opt.batch;
     pl_io_load(peer, work, taken);
     if (kind == PL_ON_BLOCK)
         pl_block_parse(peer, dev);
     if (kind == PL_ON_CONSOLE_TOLD)
         pl_console_parse(peer);
+    if (kind == PL_ON_ADMIN)
+        pl_admin_parse(peer);
+    if (kind == PL_ON_NET_OUT)
+        pl_net_parse_packet(peer);
+    if (kind == PL_ON_NET_CONTROL)
+        pl_net_parse(peer);
     if (kind >= 0)
         pl_io_run(peer, dev, work, kind);
     free(taken);
@@ -105,7 +133,7 @@ static void complete(struct pl_device_peer *peer, struct pl_device *dev,
 /* The chain whose work is to be done next; NULL: none is due. */
 static struct pl_taken *next_due(struct pl_device_peer *peer, struct pl_device_work *work)
 {
-    bool any_order = !work->in_order && pl_device_opt(peer, "io_out_of_order");
+    bool any_order = !work->in_order && peer->io_opt.any_order;
     struct pl_taken *found = NULL;
     unsigned n = 0;
     for (struct pl_taken *t = work->first; t; t = t->next) {
@@ -132,14 +160,12 @@ void pl_io_complete_due(struct pl_device_peer *peer, struct pl_device *dev,
 /* What came in goes to the buffers that wait for it. */
 static void receive(struct pl_device_peer *peer, struct pl_device *dev)
 {
-    if (dev->queues[2].io && pl_io_kind(peer, &dev->queues[2]) == PL_ON_CONSOLE_SAY)
+    if (dev->queues[2].io && dev->queues[2].kind == PL_ON_CONSOLE_SAY)
         pl_console_speak(peer, dev);
-    if (dev->queues[0].io && receives(peer, &dev->queues[0])) {
-        if (pl_io_kind(peer, &dev->queues[0]) == PL_ON_CONSOLE_IN)
-            pl_console_receive(peer, dev);
-        else
-            pl_net_receive(peer, dev);
-    }
+    if (dev->queues[0].io && dev->queues[0].kind == PL_ON_CONSOLE_IN)
+        pl_console_receive(peer, dev);
+    if (strcmp(peer->type->name, "net") == 0)
+        pl_net_receive(peer, dev);
 }
 
 /* --- looking --- */
@@ -150,7 +176,7 @@ static bool take_all(struct pl_device_peer *peer, struct pl_device *dev,
 {
     work->more = false;
     while (work->n_taken<PL_TAKEN_MAX && * budget> 0) {
-        int r = pl_io_take(peer, work);
+        int r = pl_io_take(peer, dev, work);
         if (r <= 0)
             return true;
         --*budget;
@@ -182,25 +208,35 @@ static void tell_fault(struct pl_device_peer *peer, struct pl_device *dev,
     pl_io_run(peer, dev, work, PL_ON_QUEUE_FAULT);
 }
 
+/* Nonsense where the driver must not look: 1 where the field means nothing, 2 also in flags. */
+static bool noise_due(const struct pl_device_peer *peer, const struct pl_device_work *work)
+{
+    uint64_t noise = pl_device_opt(peer, PL_DEVICE_OPT_io_event_noise);
+    return noise && (noise > 1 || !pl_device_ring_setup(work->ring)->event_idx);
+}
+
 void pl_io_look(struct pl_device_peer *peer, struct pl_device *dev, struct pl_device_queue *queue)
 {
     struct pl_device_work *work = queue->io;
     if (!work || work->fault)
         return;
-    bool quiet = pl_device_opt(peer, "io_suppress") != 0;
+    bool quiet = peer->io_opt.suppress != 0;
     if (quiet)
         pl_device_ring_kicks(work->ring, false);
-    if (!receives(peer, queue))
+    if (!receives(queue))
         look_once(peer, dev, work);
-    if (!quiet || !pl_device_opt(peer, "io_poll"))
+    if (!quiet || !peer->polls)
         pl_device_ring_kicks(work->ring, true);
-    if (!receives(peer, queue))
+    if (noise_due(peer, work))
+        pl_device_ring_noise(work->ring);
+    if (!receives(queue))
         look_once(peer, dev, work); /* what came before the driver could know that it must tell */
     pl_io_flush(peer, dev, work);
     receive(peer, dev);
     tell_fault(peer, dev, work);
-    if (dev->queues[0].io && dev->queues[0].io != work)
-        tell_fault(peer, dev, dev->queues[0].io);
+    for (uint32_t i = 0; is_queue(dev, i); i++) /* receiving may have met one, too */
+        if (dev->queues[i].io && dev->queues[i].io != work && receives(&dev->queues[i]))
+            tell_fault(peer, dev, dev->queues[i].io);
 }
 
 /* --- time --- */
@@ -208,7 +244,7 @@ void pl_io_look(struct pl_device_peer *peer, struct pl_device *dev, struct pl_de
 static uint64_t work_next_ms(const struct pl_device_peer *peer, const struct pl_device_work *work)
 {
     uint64_t next = work->more ? peer->now : UINT64_MAX;
-    if (receives(peer, work->queue))
+    if (receives(work->queue))
         return UINT64_MAX;
     for (const struct pl_taken *t = work->first; t; t = t->next)
         if (t->due < next)
@@ -237,7 +273,7 @@ uint64_t pl_io_next_ms(const struct pl_device_peer *peer, const struct pl_device
 static void advance_orphans(struct pl_device_peer *peer, struct pl_device *dev)
 {
     for (struct pl_device_work *work = dev->orphans; work; work = work->next) {
-        if (receives(peer, work->queue))
+        if (receives(work->queue))
             continue;
         pl_io_complete_due(peer, dev, work);
         pl_io_flush(peer, dev, work);

@@ -20,9 +20,11 @@ void pl_act_io_start(struct pl_step *c, uint64_t packed, uint64_t indirect, uint
                                         .device_addr = queue->device_addr};
     int err;
     queue->live = 1;
+    if (!queue->io)
+        queue->kind = pl_io_kind(c, queue);
     if (queue->io)
-        queue->io->paused = false;
-    if (queue->io || !memory.mem || queue->size > UINT16_MAX || pl_io_kind(c->peer, queue) < 0)
+        queue->io->paused = queue->io->suspended = false;
+    if (queue->io || !memory.mem || queue->size > UINT16_MAX || queue->kind < 0)
         return;
     struct pl_device_work *work = calloc(1, sizeof(*work));
     if (!work)
@@ -41,6 +43,8 @@ void pl_act_io_start(struct pl_step *c, uint64_t packed, uint64_t indirect, uint
 
 void pl_act_io_look(struct pl_step *c)
 {
+    if (c->queue->index < PL_NET_QUEUES && c->req->event)
+        c->dev->net.count[c->queue->index].notifications++;
     pl_io_look(c->peer, c->dev, c->queue);
 }
 
@@ -60,7 +64,7 @@ void pl_act_io_finish(struct pl_step *c)
 /* The queue stops: what is in hand is dropped, and the ring is not touched any more. */
 void pl_act_io_stop(struct pl_step *c)
 {
-    if (pl_io_kind(c->peer, c->queue) == PL_ON_CONSOLE_SAY)
+    if (c->queue->kind == PL_ON_CONSOLE_SAY)
         pl_pipe_free(&c->dev->words); /* another life's messages */
     pl_io_free(c->queue->io);
     c->queue->io = NULL;
@@ -98,8 +102,14 @@ void pl_act_io_linger(struct pl_step *c, uint64_t how)
 void pl_act_io_wait(struct pl_step *c, uint64_t ms)
 {
     struct pl_device_work *work = c->peer->work;
-    if (work && work->last)
-        work->last->due = c->peer->now + (ms < UINT32_MAX ? ms : UINT32_MAX);
+    uint64_t due = c->peer->now + (ms < UINT32_MAX ? ms : UINT32_MAX);
+    uint64_t pace = pl_device_opt(c->peer, PL_DEVICE_OPT_io_pace);
+    if (!work || !work->last)
+        return;
+    if (pace && due < work->paced + pace)
+        due = work->paced + (pace < UINT32_MAX ? pace : UINT32_MAX);
+    work->paced = due;
+    work->last->due = due;
 }
 
 /* A mutant's: it is never done. */
@@ -139,7 +149,7 @@ void pl_act_io_reverse(struct pl_step *c, uint64_t keep)
 static bool joins_batch(struct pl_step *c, uint64_t id, uint64_t entries, uint64_t written)
 {
     struct pl_device_work *work = c->peer->work;
-    if (!work->in_order || !pl_device_opt(c->peer, "io_in_order_batch"))
+    if (!work->in_order || !c->peer->io_opt.in_order_batch)
         return false;
     work->batch.n++;
     work->batch.id = (uint16_t)id;
@@ -148,13 +158,24 @@ static bool joins_batch(struct pl_step *c, uint64_t id, uint64_t entries, uint64
     return true;
 }
 
+static void tell_giving(const struct pl_step *c, const struct pl_device_work *work, uint16_t id,
+                        uint16_t entries)
+{
+    const struct pl_device_watch *watch = c->peer->watch;
+    if (watch && watch->giving)
+        watch->giving(watch->opaque, (uint16_t)c->dev->number, (uint32_t)work->queue->index, id,
+                      entries);
+}
+
 void pl_act_io_use(struct pl_step *c, uint64_t id, uint64_t entries, uint64_t written)
 {
     struct pl_device_work *work = c->peer->work;
     if (!work)
         return;
-    if (!joins_batch(c, id, entries, written))
+    if (!joins_batch(c, id, entries, written)) {
+        tell_giving(c, work, (uint16_t)id, (uint16_t)entries);
         pl_device_ring_push(work->ring, (uint16_t)id, (uint16_t)entries, (uint32_t)written);
+    }
     work->unflushed++;
 }
 
@@ -170,6 +191,7 @@ void pl_act_io_use_bent(struct pl_step *c, uint64_t id, uint64_t entries, uint64
                                       .hide = hide != 0};
     if (!work)
         return;
+    tell_giving(c, work, bend.id <= UINT16_MAX ? (uint16_t)bend.id : 0, 0);
     pl_device_ring_push_bent(work->ring, &bend);
     work->unflushed++;
 }
@@ -185,6 +207,7 @@ void pl_act_io_flush(struct pl_step *c)
                                            .written = work->batch.written,
                                            .entries = packed ? work->batch.entries
                                                              : (uint16_t)work->batch.n};
+        tell_giving(c, work, work->batch.id, whole.entries);
         pl_device_ring_push_bent(work->ring, &whole);
         memset(&work->batch, 0, sizeof(work->batch));
     } else {

@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "peer/io.h"
+#include "peer/io_zoned.h"
+
+/* Of core virtio 1.4; the system's header may be older. */
+enum { T_SECURE_ERASE = 14 };
 
 static uint64_t little(const void *bytes, size_t n)
 {
@@ -28,15 +32,18 @@ void pl_block_capacity(struct pl_device *dev, uint64_t sectors)
         p[i] = (uint8_t)(sectors >> (8 * i));
 }
 
+/* A capacity that is changed from outside makes no zones: those that there are end where they did.
+ */
 bool pl_fn_in_capacity(const struct pl_step *c, uint64_t sector, uint64_t bytes)
 {
-    uint64_t sectors = capacity(c->dev), wanted = bytes / PL_SECTOR + (bytes % PL_SECTOR != 0);
+    uint64_t sectors = capacity(c->dev), zoned = pl_zoned_end(c->dev);
+    sectors = zoned && zoned < sectors ? zoned : sectors;
+    uint64_t wanted = bytes / PL_SECTOR + (bytes % PL_SECTOR != 0);
     return sector <= sectors && wanted <= sectors - sector;
 }
 
-/* The segments of a discard or write-zeroes request, one after the other. */
-static bool segment(struct pl_device_peer *peer, uint64_t i, uint64_t *sector, uint64_t *count,
-                    uint64_t *flags)
+bool pl_block_segment(struct pl_device_peer *peer, uint64_t i, uint64_t *sector, uint64_t *count,
+                      uint64_t *flags)
 {
     struct virtio_blk_discard_write_zeroes raw;
     uint64_t at = sizeof(struct virtio_blk_outhdr) + i * sizeof(raw);
@@ -55,7 +62,7 @@ static void parse_segments(struct pl_device_peer *peer, const struct pl_device *
     uint64_t sector, count, flags, sectors = capacity(dev);
     io->segments = io->bytes / sizeof(struct virtio_blk_discard_write_zeroes);
     io->in_range = io->bytes % sizeof(struct virtio_blk_discard_write_zeroes) == 0;
-    for (uint64_t i = 0; segment(peer, i, &sector, &count, &flags); i++) {
+    for (uint64_t i = 0; pl_block_segment(peer, i, &sector, &count, &flags); i++) {
         io->flags |= flags;
         io->largest = count > io->largest ? count : io->largest;
         if (sector > sectors || count > sectors - sector)
@@ -74,8 +81,11 @@ void pl_block_parse(struct pl_device_peer *peer, struct pl_device *dev)
     io->bytes = io->readable - sizeof(header);
     if (io->type == VIRTIO_BLK_T_IN)
         io->bytes = io->writable > 0 ? io->writable - 1 : 0;
-    if (io->type == VIRTIO_BLK_T_DISCARD || io->type == VIRTIO_BLK_T_WRITE_ZEROES)
+    if (io->type == VIRTIO_BLK_T_DISCARD || io->type == VIRTIO_BLK_T_WRITE_ZEROES ||
+        io->type == T_SECURE_ERASE)
         parse_segments(peer, dev);
+    if (dev->n_zones)
+        pl_zoned_parse(peer, dev);
 }
 
 /* The disk, opened where it is first needed. */
@@ -125,7 +135,7 @@ void pl_act_disk_zero(struct pl_step *c)
     struct pl_disk *disk = disk_of(c);
     uint64_t sector, count, flags;
     note(c, disk ? 0 : -1);
-    for (uint64_t i = 0; disk && segment(c->peer, i, &sector, &count, &flags); i++)
+    for (uint64_t i = 0; disk && pl_block_segment(c->peer, i, &sector, &count, &flags); i++)
         note(c, pl_disk_zero(disk, sector * PL_SECTOR, count * PL_SECTOR));
 }
 

@@ -7,8 +7,10 @@
 
 struct pl_ring_memory pl_io_memory(const struct pl_device_peer *peer)
 {
-    return (struct pl_ring_memory){
-        .mem = peer->env.mem, .base = peer->env.mem_base, .size = peer->env.mem_size};
+    return (struct pl_ring_memory){.mem = peer->env.mem,
+                                   .base = peer->env.mem_base,
+                                   .size = peer->env.mem_size,
+                                   .parts = peer->env.mem_parts};
 }
 
 /* Keep a chain that was just popped, without the room that it does not need. */
@@ -36,7 +38,8 @@ static void count(struct pl_ring_chain *chain)
             chain->buffer[i].len;
 }
 
-int pl_io_take(struct pl_device_peer *peer, struct pl_device_work *work)
+int pl_io_take(struct pl_device_peer *peer, const struct pl_device *dev,
+               struct pl_device_work *work)
 {
     enum pl_ring_fault fault = PL_RING_SOUND;
     if (work->fault)
@@ -61,6 +64,9 @@ int pl_io_take(struct pl_device_peer *peer, struct pl_device_work *work)
         work->first = t;
     work->last = t;
     work->n_taken++;
+    if (peer->watch && peer->watch->taken)
+        peer->watch->taken(peer->watch->opaque, (uint16_t)dev->number, (uint32_t)work->queue->index,
+                           t->id);
     return 1;
 }
 

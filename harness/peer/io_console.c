@@ -36,8 +36,8 @@ void pl_act_console_get(struct pl_step *c, uint64_t bytes)
 void pl_console_receive(struct pl_device_peer *peer, struct pl_device *dev)
 {
     struct pl_device_work *work = dev->queues[0].io;
-    uint64_t batch = pl_device_opt(peer, "io_batch");
-    while (pl_pipe_first(&dev->pipe) > 0 && !work->fault && pl_io_take(peer, work) > 0) {
+    uint64_t batch = peer->io_opt.batch;
+    while (pl_pipe_first(&dev->pipe) > 0 && !work->fault && pl_io_take(peer, dev, work) > 0) {
         struct pl_taken *taken = pl_io_remove(work, work->last);
         pl_io_load(peer, work, taken);
         pl_io_run(peer, dev, work, PL_ON_CONSOLE_IN);
@@ -73,7 +73,7 @@ void pl_console_speak(struct pl_device_peer *peer, struct pl_device *dev)
 {
     struct pl_device_work *work = dev->queues[2].io;
     struct virtio_console_control raw;
-    while (pl_pipe_first(&dev->words) > 0 && !work->fault && pl_io_take(peer, work) > 0) {
+    while (pl_pipe_first(&dev->words) > 0 && !work->fault && pl_io_take(peer, dev, work) > 0) {
         struct pl_taken *taken = pl_io_remove(work, work->last);
         pl_io_load(peer, work, taken);
         pl_io_run(peer, dev, work, PL_ON_CONSOLE_SAY);

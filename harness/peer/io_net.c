@@ -1,14 +1,30 @@
 /* The network device: what the driver sends comes back, as if the link's other end were a mirror.
  */
-#include <linux/virtio_net.h>
 #include <string.h>
 
-#include "peer/io.h"
+#include "peer/io_net.h"
+
+uint16_t pl_net_get16(const uint8_t *header, size_t at)
+{
+    return (uint16_t)(header[at] | header[at + 1] << 8);
+}
+
+void pl_net_put16(uint8_t *header, size_t at, uint64_t value)
+{
+    header[at] = (uint8_t)value;
+    header[at + 1] = (uint8_t)(value >> 8);
+}
 
 /* Bytes of the header before each packet: before VERSION_1 it had num_buffers only when merging. */
 static size_t header_size(const struct pl_step *c)
 {
     bool with = pl_fn_selected(c, PL_C_F_VERSION_1) || pl_fn_selected(c, VIRTIO_NET_F_MRG_RXBUF);
+    if (pl_fn_selected(c, PL_NET_F_OUT_NET_HEADER) || pl_fn_selected(c, PL_NET_F_IPSEC))
+        return PL_NET_HEADER_MAX;
+    if (pl_fn_selected(c, PL_NET_F_HOST_TUNNEL) || pl_fn_selected(c, PL_NET_F_GUEST_TUNNEL))
+        return PL_NET_AT_OUTER_NH;
+    if (pl_fn_selected(c, VIRTIO_NET_F_HASH_REPORT))
+        return sizeof(struct virtio_net_hdr_v1_hash);
     return with ? sizeof(struct virtio_net_hdr_v1)
                 : offsetof(struct virtio_net_hdr_v1, num_buffers);
 }
@@ -18,24 +34,49 @@ uint64_t pl_fn_net_header(const struct pl_step *c)
     return header_size(c);
 }
 
-/* The packet behind so many bytes of header goes out, and comes back. */
-void pl_act_net_put(struct pl_step *c, uint64_t header)
+void pl_net_queue(struct pl_device *dev, const uint8_t header[PL_NET_HEADER_MAX],
+                  const uint8_t *packet, size_t len)
 {
-    uint64_t left = c->peer->io.readable > header ? c->peer->io.readable - header : 0;
-    if (left > PL_PIPE_ITEM_MAX)
-        return; /* larger than any packet */
-    size_t n = pl_io_get(c->peer, header, c->peer->frame, (size_t)left);
-    pl_pipe_put(&c->dev->pipe, c->peer->frame, n);
+    size_t before = dev->headers.tail - dev->headers.head;
+    if (pl_pipe_put(&dev->headers, header, PL_NET_HEADER_MAX) &&
+        !pl_pipe_put(&dev->pipe, packet, len))
+        dev->headers.tail = dev->headers.head + before; /* the one goes with the other */
+}
+
+/* What the header of a packet from the driver says. */
+void pl_net_parse_packet(struct pl_device_peer *peer)
+{
+    uint8_t raw[PL_NET_HEADER_MAX] = {0};
+    struct pl_device_io *io = &peer->io;
+    pl_io_get(peer, 0, raw, io->readable < sizeof(raw) ? (size_t)io->readable : sizeof(raw));
+    io->flags = raw[0];
+    io->type = raw[1];
+    io->hdr_len = pl_net_get16(raw, offsetof(struct virtio_net_hdr_v1, hdr_len));
+    io->outer_th = pl_net_get16(raw, PL_NET_AT_OUTER_TH);
+    io->outer_nh = pl_net_get16(raw, PL_NET_AT_OUTER_NH);
+    io->resource = pl_net_get16(raw, PL_NET_AT_RESOURCE);
+}
+
+/* The packet's hash, where that is reported. */
+static void put_hash(const struct pl_step *c, uint8_t *raw)
+{
+    uint32_t hash = 0;
+    const struct pl_net_rss *rss = pl_net_hashing(c);
+    unsigned kind = rss && pl_fn_selected(c, VIRTIO_NET_F_HASH_REPORT)
+                        ? pl_net_hash(&c->dev->net, rss, c->peer->frame, c->peer->frame_len, &hash)
+                        : 0;
+    pl_net_put16(raw, PL_NET_AT_HASH, hash);
+    pl_net_put16(raw, PL_NET_AT_HASH + 2, hash >> 16);
+    pl_net_put16(raw, PL_NET_AT_HASH + 4, kind);
 }
 
 /* A header of so many bytes before the packet that comes in. */
 void pl_act_net_header(struct pl_step *c, uint64_t header, uint64_t buffers)
 {
-    const size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
-    uint8_t raw[16] = {0};
-    size_t n = header < sizeof(raw) ? (size_t)header : sizeof(raw);
-    raw[at] = (uint8_t)buffers;
-    raw[at + 1] = (uint8_t)(buffers >> 8);
+    uint8_t *raw = c->peer->net_header;
+    size_t n = header < PL_NET_HEADER_MAX ? (size_t)header : PL_NET_HEADER_MAX;
+    pl_net_put16(raw, offsetof(struct virtio_net_hdr_v1, num_buffers), buffers);
+    put_hash(c, raw);
     memmove(c->peer->frame + n, c->peer->frame, c->peer->frame_len);
     memcpy(c->peer->frame, raw, n);
     c->peer->frame_len += n;
@@ -63,13 +104,13 @@ void pl_act_net_spread(struct pl_step *c, uint64_t buffers)
 }
 
 /* Take chains into hand until they hold so many bytes; their number, 0: there are not enough. */
-static unsigned gather(struct pl_device_peer *peer, struct pl_device_work *work, uint64_t bytes,
-                       bool merge)
+static unsigned gather(struct pl_device_peer *peer, const struct pl_device *dev,
+                       struct pl_device_work *work, uint64_t bytes, bool merge)
 {
     uint64_t room = 0;
     unsigned n = 0;
     for (struct pl_taken *t = work->first; n < PL_TAKEN_MAX; t = t->next) {
-        if (!t && pl_io_take(peer, work) <= 0)
+        if (!t && pl_io_take(peer, dev, work) <= 0)
             return 0;
         t = t ? t : work->last;
         room += t->writable;
@@ -96,30 +137,91 @@ static void deliver(struct pl_device_peer *peer, struct pl_device *dev, struct p
     }
 }
 
+/* What becomes of the oldest packet is asked of the model; it stands in peer->frame by then. */
+static void classify(struct pl_device_peer *peer, struct pl_device *dev)
+{
+    peer->io = (struct pl_device_io){0};
+    peer->frame_len = pl_pipe_peek(&dev->pipe, peer->frame, PL_PIPE_ITEM_MAX);
+    peer->io.packet = peer->frame_len;
+    pl_net_look(peer, dev);
+    pl_device_run_queue(peer, dev, &dev->queues[0], PL_ON_NET_ARRIVES);
+    if (!peer->io.dropped)
+        pl_device_run_queue(peer, dev, &dev->queues[0], PL_ON_NET_FILTER);
+    if (!peer->io.dropped && !peer->io.directed)
+        pl_device_run_queue(peer, dev, &dev->queues[0], PL_ON_NET_STEER);
+}
+
+/* The oldest packet is taken, with what its header says. */
+static size_t take(struct pl_device_peer *peer, struct pl_device *dev)
+{
+    if (pl_pipe_take(&dev->headers, peer->net_header, PL_NET_HEADER_MAX) == 0)
+        memset(peer->net_header, 0, PL_NET_HEADER_MAX);
+    return pl_pipe_take(&dev->pipe, peer->frame, PL_PIPE_ITEM_MAX);
+}
+
+static void lose(struct pl_device_peer *peer, struct pl_device *dev, uint64_t queue, bool overrun)
+{
+    struct pl_net_count *count = &dev->net.count[queue < PL_NET_QUEUES ? queue : 0];
+    count->drops++;
+    count->spare += overrun;
+    take(peer, dev);
+}
+
+/* The packet at hand goes into the first n chains that its queue has in hand. */
+static void pass_on(struct pl_device_peer *peer, struct pl_device *dev, struct pl_device_work *work,
+                    unsigned n)
+{
+    uint64_t batch = pl_device_opt(peer, PL_DEVICE_OPT_io_batch);
+    struct pl_net_count *count = &dev->net.count[work->queue->index % PL_NET_QUEUES];
+    count->packets++;
+    count->bytes += peer->frame_len;
+    pl_io_run(peer, dev, work, PL_ON_NET_IN);
+    bool spread = peer->io.buffers > n;
+    while (spread && n < peer->io.buffers && (work->n_taken > n || pl_io_take(peer, dev, work) > 0))
+        n++;
+    deliver(peer, dev, work, n, spread);
+    if (batch && work->unflushed >= batch)
+        pl_io_flush(peer, dev, work);
+}
+
+/* The oldest packet is dropped or passed on; false where it has to wait. */
+static bool receive_one(struct pl_device_peer *peer, struct pl_device *dev)
+{
+    const struct pl_step c = {.peer = peer, .dev = dev};
+    bool merge = pl_fn_selected(&c, VIRTIO_NET_F_MRG_RXBUF), alone = pl_net_pairs_there(&c) == 1;
+    classify(peer, dev);
+    uint64_t target = peer->io.target, packet = peer->frame_len;
+    if (peer->io.dropped) {
+        lose(peer, dev, target, false);
+        return true;
+    }
+    struct pl_device_work *work = target < PL_DEVICE_MAX_QUEUES ? dev->queues[target].io : NULL;
+    if (!work || work->queue->kind != PL_ON_NET_IN || work->fault)
+        return false;
+    unsigned n = gather(peer, dev, work, header_size(&c) + packet, merge);
+    if (n == 0 && alone)
+        return false; /* until there is a buffer */
+    if (n == 0 || (!merge && work->first->writable < header_size(&c) + packet)) {
+        lose(peer, dev, target, true); /* no buffer for it */
+        return true;
+    }
+    peer->frame_len = take(peer, dev);
+    pl_io_load(peer, work, work->first);
+    peer->io.flags = peer->net_header[0];
+    peer->io.type = peer->net_header[1];
+    peer->io.packet = packet;
+    peer->io.buffers = n;
+    pass_on(peer, dev, work, n);
+    return true;
+}
+
 void pl_net_receive(struct pl_device_peer *peer, struct pl_device *dev)
 {
-    struct pl_device_work *work = dev->queues[0].io;
-    const struct pl_step c = {.peer = peer, .dev = dev};
-    uint64_t batch = pl_device_opt(peer, "io_batch");
-    bool merge = pl_fn_selected(&c, VIRTIO_NET_F_MRG_RXBUF);
-    size_t packet;
-    while (!work->fault && (packet = pl_pipe_first(&dev->pipe)) > 0) {
-        unsigned n = gather(peer, work, header_size(&c) + packet, merge);
-        if (n == 0)
-            break;
-        peer->frame_len = pl_pipe_take(&dev->pipe, peer->frame, PL_PIPE_ITEM_MAX);
-        pl_io_load(peer, work, work->first);
-        peer->io.packet = packet;
-        peer->io.buffers = n;
-        if (!merge && work->first->writable < header_size(&c) + packet)
-            continue; /* no buffer for it: it is lost on the way */
-        pl_io_run(peer, dev, work, PL_ON_NET_IN);
-        bool spread = peer->io.buffers > n;
-        while (spread && n < peer->io.buffers && (work->n_taken > n || pl_io_take(peer, work) > 0))
-            n++;
-        deliver(peer, dev, work, n, spread);
-        if (batch && work->unflushed >= batch)
-            pl_io_flush(peer, dev, work);
+    bool wait = dev->net.under_way;
+    dev->net.under_way = false;
+    while (!wait && pl_pipe_first(&dev->pipe) > 0 && receive_one(peer, dev)) {
     }
-    pl_io_flush(peer, dev, work);
+    for (uint32_t i = 0; i <= PL_NET_QUEUES; i++)
+        if (dev->queues[i].io && dev->queues[i].kind == PL_ON_NET_IN)
+            pl_io_flush(peer, dev, dev->queues[i].io);
 }

@@ -45,12 +45,19 @@ size_t pl_pipe_first(const struct pl_pipe *pipe)
     return length;
 }
 
-size_t pl_pipe_take(struct pl_pipe *pipe, void *out, size_t cap)
+size_t pl_pipe_peek(const struct pl_pipe *pipe, void *out, size_t cap)
 {
     size_t length = pl_pipe_first(pipe), n = length < cap ? length : cap;
+    if (n > 0)
+        memcpy(out, pipe->buf + pipe->head + sizeof(uint32_t), n);
+    return n;
+}
+
+size_t pl_pipe_take(struct pl_pipe *pipe, void *out, size_t cap)
+{
+    size_t length = pl_pipe_first(pipe), n = pl_pipe_peek(pipe, out, cap);
     if (n == 0)
         return 0;
-    memcpy(out, pipe->buf + pipe->head + sizeof(uint32_t), n);
     pipe->head += n;
     uint32_t rest = (uint32_t)(length - n);
     if (rest > 0) /* its length goes before what is left of it */

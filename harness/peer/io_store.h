@@ -33,6 +33,8 @@ struct pl_pipe {
 bool pl_pipe_put(struct pl_pipe *pipe, const void *bytes, size_t len);
 /* Bytes of the oldest item that are still there; 0: the pipe is empty. */
 size_t pl_pipe_first(const struct pl_pipe *pipe);
+/* Copy the oldest item's next bytes, `cap` at most, and leave them there; their number. */
+size_t pl_pipe_peek(const struct pl_pipe *pipe, void *out, size_t cap);
 /* Copy the oldest item's next bytes, `cap` at most, and take them away; their number. */
 size_t pl_pipe_take(struct pl_pipe *pipe, void *out, size_t cap);
 void pl_pipe_free(struct pl_pipe *pipe);
