@@ -171,6 +171,8 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         t->reset_untold = false;
         t->reset_told = true;
     }
+    if (pl_suspend_event(o, t, ev))
+        return;
     if (t->was_reset && !t->written_since_reset && status != 0 && !t->resetting) {
         if (!pl_waiting(o, t, PL_SET_DEVICE_STATUS))
             pl_broken(o, PL_P_event_after_reset,
@@ -181,6 +183,11 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         goto learn;
     bool new_status = !pl_status_has(&t->status, status) && !status_waiting_has(o, t, status);
     bool new_gen = !t->gen_known || gen != t->gen;
+    /* It tells of the error that control asked for, or of one of the device's own, whatever the
+     * driver wrote meanwhile: this very bit, even. */
+    uint32_t needs_reset = (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
+    bool asked = (status & needs_reset) &&
+                 (t->needs_reset_asked || pl_status_never(&t->status, needs_reset));
     if (!status_possible(o, t, status)) {
         if (discard_waiting(o, t))
             pl_broken(o, PL_P_discarded,
@@ -203,7 +210,8 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
         t->moved_unreported = t->reset_bit_unreported = false; /* overtaken by a response */
         t->n_history = 0;
         return;
-    } else if (!new_gen && !new_status && !reports_own_write(o, t, ev) && !bytes_differ(t, ev)) {
+    } else if (!new_gen && !new_status && !asked && !reports_own_write(o, t, ev) &&
+               !bytes_differ(t, ev)) {
         t->trails |= late && t->restless;
         t->suspect &= !late;
         if (!late)

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "oracle/bus.h"
+#include "oracle/drv.h"
+#include "oracle/drv_ring.h"
 #include "oracle/private.h"
 
 enum { OWN_IDS_TOO_MANY = 4 };
@@ -55,11 +58,21 @@ void pl_oracle_sent(struct pl_oracle *o, const void *bytes, size_t size)
 {
     struct pl_msg req;
     pl_decode(o->spec, bytes, size, &req);
+    pl_oracle_sent_message(o, &req);
+}
+
+void pl_oracle_sent_message(struct pl_oracle *o, const struct pl_msg *req)
+{
+    if (o->drv) {
+        pl_drv_sent(o, req);
+        pl_drv_ring_sent(o, req);
+        return;
+    }
     struct pl_slot *slot = &o->slots[o->next_slot];
     o->next_slot = (o->next_slot + 1) % PL_SLOTS;
-    if (req.form != PL_FORM_RUNT && !req.bus)
-        pl_track_get(o, req.dev_num);
-    copy_request(slot, &req);
+    if (req->form != PL_FORM_RUNT && !req->bus)
+        pl_track_get(o, req->dev_num);
+    copy_request(slot, req);
     slot->state = PL_SLOT_WAITING;
     slot->seq = ++o->seq;
 }
@@ -490,21 +503,64 @@ void pl_oracle_received(struct pl_oracle *o, const void *bytes, size_t size)
 {
     struct pl_msg m;
     pl_decode(o->spec, bytes, size, &m);
-    if (m.form == PL_FORM_RUNT) {
-        pl_broken(o, PL_P_whole_header, "a message of %zu bytes is shorter than the header", size);
+    pl_oracle_received_message(o, &m);
+}
+
+void pl_oracle_received_message(struct pl_oracle *o, const struct pl_msg *m)
+{
+    if (o->drv) {
+        pl_drv_received(o, m);
+        pl_drv_ring_received(o, m);
         return;
     }
-    if (m.event && m.response) {
+    if (m->form == PL_FORM_RUNT) {
+        pl_broken(o, PL_P_whole_header, "a message of %zu bytes is shorter than the header",
+                  m->size);
+        return;
+    }
+    if (m->event && m->response) {
         pl_broken(o, PL_P_event_no_response, "an event (msg_id 0x%02x) has the response bit set",
-                  m.msg_id);
+                  m->msg_id);
         return;
     }
-    if (m.event)
+    if (m->event)
         pl_held(o, PL_P_event_no_response);
-    if (m.response)
-        responded(o, &m);
+    if (m->response)
+        responded(o, m);
     else
-        started(o, &m);
+        started(o, m);
+}
+
+/* --- headers without an end --- */
+
+void pl_oracle_unframed(struct pl_oracle *o, const void *header, size_t size)
+{
+    struct pl_msg m;
+    const struct pl_header_def *h = &o->spec->header;
+    pl_decode(o->spec, header, size, &m);
+    if (m.form == PL_FORM_RUNT || o->bus)
+        return;
+    uint32_t turned = 0, rest = m.msg_size;
+    for (unsigned i = 0; i < h->msg_size.width; i++, rest >>= 8)
+        turned = turned << 8 | (rest & 0xff);
+    bool low = m.msg_size<h->size, high = m.msg_size> o->max_msg_size;
+    bool swapped = (low || high) && turned >= h->size && turned <= o->max_msg_size;
+    if (o->drv) {
+        pl_drv_unframed(o, &m, swapped ? turned : 0);
+        return;
+    }
+    if (swapped) {
+        pl_broken(o, PL_P_little_endian, "msg_size 0x%04x is possible only when read as big-endian",
+                  m.msg_size);
+        return;
+    }
+    pl_broken(o, PL_P_whole_header, "msg_size is %u, %s", m.msg_size,
+              low    ? "less than the header"
+              : high ? "more than the bus carries"
+                     : "and so many bytes never come");
+    if (high)
+        pl_broken(o, PL_P_within_maximum, "msg_size is %u, the bus carries at most %u", m.msg_size,
+                  o->max_msg_size);
 }
 
 /* --- the end of waiting --- */
@@ -528,6 +584,15 @@ static void missing(struct pl_oracle *o, struct pl_slot *slot)
 
 void pl_oracle_settle(struct pl_oracle *o)
 {
+    if (o->drv || o->bus) {
+        if (o->drv) {
+            pl_drv_settle(o);
+            pl_drv_ring_settle(o);
+        } else {
+            pl_bus_judge_settle(o);
+        }
+        return;
+    }
     for (unsigned k = 0; k < PL_SLOTS; k++) {
         struct pl_slot *slot = &o->slots[(o->next_slot + k) % PL_SLOTS];
         if (slot->state == PL_SLOT_WAITING)
@@ -545,6 +610,7 @@ void pl_oracle_settle(struct pl_oracle *o)
         if (t->reset_untold)
             pl_broken(o, PL_P_needs_reset_notified,
                       "DEVICE_NEEDS_RESET was set while DRIVER_OK is, and no EVENT_CONFIG says so");
+        pl_suspend_settle(o, t);
         t->change_pending = t->racing = t->reset_untold = false;
         pl_config_settle(o, t);
         pl_ring_settle(o, t);
@@ -553,6 +619,10 @@ void pl_oracle_settle(struct pl_oracle *o)
 
 unsigned pl_oracle_owed(const struct pl_oracle *o)
 {
+    if (o->drv)
+        return pl_drv_owed(o) + pl_drv_ring_owed(o);
+    if (o->bus)
+        return pl_bus_judge_owed(o);
     struct pl_oracle *own = (struct pl_oracle *)(uintptr_t)o; /* nothing that can be seen changes */
     unsigned n = 0;
     for (uint64_t k = first_open(own); k <= o->seq; k++) {

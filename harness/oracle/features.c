@@ -142,6 +142,7 @@ void pl_features_written(struct pl_track *t, const struct pl_msg *req, bool cert
     uint32_t n = req->data_len / block_bytes(req);
     bool defined = certain && pl_status_all(&t->status, (uint32_t)PL_C_STATUS_DRIVER) &&
                    pl_status_never(&t->status, (uint32_t)PL_C_STATUS_FEATURES_OK);
+    t->features_in_reset |= t->resetting;
     if (pl_status_all(&t->status, (uint32_t)PL_C_STATUS_FEATURES_OK) && certain)
         return; /* without effect */
     if (!defined || req->form != PL_FORM_OK)
@@ -223,6 +224,10 @@ static bool may_refuse(const struct pl_track *t)
     const struct pl_feature_need *need = pl_type_needs(t->info.f[PL_F_device_id], &n);
     for (size_t i = 0; i < sizeof(insisted) / sizeof(insisted[0]); i++)
         if (pl_features_offered_bit(t, insisted[i]) && !pl_features_negotiated(t, insisted[i]))
+            return true;
+    for (unsigned bit = 0; bit < 32 * (unsigned)PL_BLOCKS; bit++)
+        if (pl_type_insists(t->info.f[PL_F_device_id], bit) && pl_features_offered_bit(t, bit) &&
+            !pl_features_negotiated(t, bit))
             return true;
     for (size_t i = 0; i < n; i++) {
         bool met = !pl_features_negotiated(t, need[i].feature);

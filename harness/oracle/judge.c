@@ -13,20 +13,20 @@ static const uint16_t *clauses_of(const struct pl_oracle *o, enum pl_predicate p
 void pl_held(struct pl_oracle *o, enum pl_predicate p)
 {
     for (const uint16_t *c = clauses_of(o, p); *c != UINT16_MAX; c++)
-        o->states[*c].applied++;
+        pl_applied(o, *c);
 }
 
 void pl_used(struct pl_oracle *o, enum pl_predicate p)
 {
     for (const uint16_t *c = clauses_of(o, p); *c != UINT16_MAX; c++) {
-        o->states[*c].applied++;
+        pl_applied(o, *c);
         o->states[*c].used = true;
     }
 }
 
 static void fail_clause(struct pl_oracle *o, size_t clause, const char *text)
 {
-    o->states[clause].applied++;
+    pl_applied(o, clause);
     o->states[clause].failed++;
     if (o->fail)
         o->fail(o->opaque, clause, text);
@@ -52,10 +52,10 @@ void pl_run_rules(struct pl_oracle *o, const struct pl_facts *f, bool event)
         if (!rule->when(f))
             continue;
         if (rule->require(f)) {
-            o->states[rule->clause].applied++;
+            pl_applied(o, rule->clause);
             o->states[rule->clause].used = true;
         } else if (strcmp(o->clauses->defs[rule->clause].level, "MAY") == 0) {
-            o->states[rule->clause].applied++; /* MAY: an option not used here */
+            pl_applied(o, rule->clause); /* MAY: an option not used here */
         } else {
             char text[512];
             snprintf(text, sizeof(text), "does not hold: %s", rule->text);

@@ -1,9 +1,16 @@
 /* The oracle's life: making, starting anew, what the harness tells it, and what can be asked of it.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "oracle/bus.h"
+#include "oracle/drv.h"
+#include "oracle/drv_ring.h"
 #include "oracle/private.h"
+#include "wire/spare.h"
+
+static struct pl_spare spare_track;
 
 extern const struct pl_clauses *const pl_clause_tables[]; /* generated; NULL ends */
 
@@ -33,7 +40,20 @@ int pl_clauses_index(const struct pl_clauses *clauses, const char *id)
     return -1;
 }
 
+enum pl_iut pl_iut_of(const char *role)
+{
+    return role && strcmp(role, "driver") == 0 ? PL_IUT_DRIVER
+           : role && strcmp(role, "bus") == 0  ? PL_IUT_BUS
+                                               : PL_IUT_DEVICE;
+}
+
 struct pl_oracle *pl_oracle_new(const struct pl_spec *spec, pl_fail_fn *fail, void *opaque)
+{
+    return pl_oracle_new_for(spec, PL_IUT_DEVICE, fail, opaque);
+}
+
+struct pl_oracle *pl_oracle_new_for(const struct pl_spec *spec, enum pl_iut iut, pl_fail_fn *fail,
+                                    void *opaque)
 {
     const struct pl_clauses *clauses = pl_clauses_find(spec);
     struct pl_oracle *o = clauses ? calloc(1, sizeof(*o)) : NULL;
@@ -43,9 +63,15 @@ struct pl_oracle *pl_oracle_new(const struct pl_spec *spec, pl_fail_fn *fail, vo
     o->clauses = clauses;
     o->fail = fail;
     o->opaque = opaque;
+    o->iut = iut;
     o->states = calloc(clauses->n, sizeof(*o->states));
-    if (!o->states) {
-        free(o);
+    o->met = calloc(clauses->n, sizeof(*o->met));
+    o->drv = iut == PL_IUT_DRIVER ? pl_drv_new(o) : NULL;
+    o->drv_ring = iut == PL_IUT_DRIVER ? pl_drv_ring_new() : NULL;
+    o->bus = iut == PL_IUT_BUS ? pl_bus_judge_new() : NULL;
+    if (!o->states || !o->met || (iut == PL_IUT_DRIVER && (!o->drv || !o->drv_ring)) ||
+        (iut == PL_IUT_BUS && !o->bus)) {
+        pl_oracle_free(o);
         return NULL;
     }
     pl_oracle_start(o, spec->recommended_max_msg_size, 0);
@@ -65,7 +91,7 @@ static void free_tracks(struct pl_oracle *o)
         free(t->first_known);
         free(t->frozen);
         free(t->frozen_known);
-        free(t);
+        pl_spare_give(&spare_track, t, sizeof(*t));
     }
     o->n_tracks = 0;
 }
@@ -77,8 +103,12 @@ void pl_oracle_free(struct pl_oracle *o)
     free_tracks(o);
     for (unsigned i = 0; i < PL_SLOTS; i++)
         free(o->slots[i].copy);
+    pl_drv_free(o->drv);
+    pl_drv_ring_free(o->drv_ring);
+    pl_bus_judge_free(o->bus);
     free(o->numbers);
     free(o->states);
+    free(o->met);
     free(o);
 }
 
@@ -89,6 +119,48 @@ void pl_oracle_start(struct pl_oracle *o, uint32_t max_msg_size, uint32_t transp
         o->slots[i].state = PL_SLOT_FREE;
     o->max_msg_size = max_msg_size;
     o->strict = transport_features >> PL_C_TF_STRICT_CONFIG_GENERATION & 1;
+    if (o->drv) {
+        pl_drv_start(o);
+        pl_drv_ring_start(o);
+    }
+    if (o->bus)
+        pl_bus_judge_start(o);
+}
+
+void pl_oracle_renew(struct pl_oracle *o)
+{
+    for (size_t i = 0; i < o->n_met; i++)
+        memset(&o->states[o->met[i]], 0, sizeof(*o->states));
+    if (o->unmet)
+        memset(o->states, 0, o->clauses->n * sizeof(*o->states));
+    o->n_met = 0;
+    o->unmet = false;
+    memset(o->answered, 0, sizeof(o->answered));
+    memset(o->missed, 0, sizeof(o->missed));
+    memset(o->missed_by, 0, sizeof(o->missed_by));
+    memset(o->own_ids, 0, sizeof(o->own_ids));
+    o->n_own_ids = o->next_slot = 0;
+    o->seq = o->first_open = 0;
+    o->serves = o->out_of_order = false;
+    o->idle_before = o->idle_reset = o->idle_queue = 0;
+    o->features_tried = o->features_taken = 0;
+    if (o->drv)
+        pl_drv_renew(o);
+}
+
+void pl_oracle_driver(struct pl_oracle *o, uint16_t dev_num, const char *words)
+{
+    if (!o->drv)
+        return;
+    pl_drv_told(o, dev_num, words);
+    pl_drv_ring_told(o, dev_num, words);
+}
+
+bool pl_oracle_driver_ring(struct pl_oracle *o, uint16_t dev_num, uint32_t index, const char *words)
+{
+    if (o->drv)
+        pl_drv_ring_seen(o, dev_num, index, words);
+    return o->drv != NULL;
 }
 
 struct pl_track *pl_track_get(struct pl_oracle *o, uint16_t dev_num)
@@ -96,9 +168,13 @@ struct pl_track *pl_track_get(struct pl_oracle *o, uint16_t dev_num)
     for (unsigned i = 0; i < o->n_tracks; i++)
         if (o->tracks[i]->dev_num == dev_num)
             return o->tracks[i];
-    struct pl_track *t = o->n_tracks < PL_DEVICES ? calloc(1, sizeof(*t)) : NULL;
+    struct pl_track *t = o->n_tracks < PL_DEVICES ? pl_spare_take(&spare_track, sizeof(*t)) : NULL;
     if (!t)
         return NULL;
+    /* Queues are most of it, and each is cleared when it is first met. */
+    size_t behind = offsetof(struct pl_track, queues) + sizeof(t->queues);
+    memset(t, 0, offsetof(struct pl_track, queues));
+    memset((char *)t + behind, 0, sizeof(*t) - behind);
     t->dev_num = dev_num;
     t->status.any = true;
     t->ring_reset = PL_UNSURE;
@@ -112,7 +188,8 @@ void pl_track_reset(struct pl_track *t)
     t->resetting = false;
     t->was_reset = true;
     t->written_since_reset = t->told_fresh = t->needs_reset_asked = false;
-    t->reset_untold = t->reset_told = false;
+    t->reset_untold = t->reset_told = t->disordered = false;
+    pl_suspend_reset(t);
     pl_status_one(&t->status, 0);
     memset(t->selected, 0, sizeof(t->selected));
     t->selected_known = 0;
@@ -135,6 +212,7 @@ void pl_track_forget(struct pl_track *t)
     t->status.n = 0;
     t->told_fresh = t->needs_reset_asked = t->reset_untold = t->reset_told = false;
     t->selection_odd = true;
+    pl_suspend_reset(t);
     t->ring_reset = PL_UNSURE;
     t->other_kind = PL_NONE;
     for (unsigned i = 0; i < t->n_queues; i++)
@@ -147,7 +225,7 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
                               const void *bytes, size_t size)
 {
     struct pl_track *t = pl_track_get(o, dev_num);
-    if (!t || !size)
+    if (!t || !size || pl_suspend_change(t, offset, bytes, size))
         return;
     if (size > t->change_cap) {
         uint8_t *copy = realloc(t->change_bytes, size);
@@ -174,7 +252,7 @@ void pl_oracle_config_changed(struct pl_oracle *o, uint16_t dev_num, uint32_t of
     t->change_large =
         event && (size_t)o->spec->header.size + event->request->size + size > o->max_msg_size;
     t->change_pending = t->change_real && pl_status_never(&t->status, 0) && !t->resetting &&
-                        t->status.n && t->status.v[0] != 0;
+                        !t->disordered && t->status.n && t->status.v[0] != 0;
     t->late++;
     t->gen_kept = false;
     t->change_unread = true;
@@ -217,7 +295,7 @@ void pl_oracle_retract(struct pl_oracle *o, uint16_t dev_num)
 
 void pl_oracle_expected(struct pl_oracle *o, size_t clause, bool held, const char *text)
 {
-    o->states[clause].applied++;
+    pl_applied(o, clause);
     o->states[clause].failed += !held;
     if (!held && o->fail)
         o->fail(o->opaque, clause, text);
@@ -246,7 +324,8 @@ unsigned pl_oracle_events_owed(const struct pl_oracle *o)
     for (unsigned i = 0; i < o->n_tracks; i++) {
         const struct pl_track *t = o->tracks[i];
         bool explains = t->suspect && t->restless; /* a change of its own that is not told yet */
-        n += (unsigned)t->change_pending + (unsigned)t->reset_untold + (unsigned)explains;
+        n += (unsigned)t->change_pending + (unsigned)t->reset_untold + (unsigned)explains +
+             (unsigned)(t->resumed_untold && t->suspend == PL_RUNNING);
     }
     return n;
 }
@@ -258,6 +337,7 @@ static void relabel_kind(struct pl_oracle *o, enum pl_kind kind,
     const uint16_t *to = o->clauses->by_predicate[o->missed_by[kind]];
     if (*from == UINT16_MAX || *to == UINT16_MAX)
         return;
+    o->unmet = true;
     o->states[*from].failed -= o->missed[kind];
     o->states[*from].applied -= o->missed[kind];
     o->states[*to].failed += o->missed[kind];
@@ -281,9 +361,25 @@ bool pl_oracle_never_ready(const struct pl_oracle *o)
     return o->features_tried && !o->features_taken;
 }
 
+void pl_oracle_add(struct pl_oracle *o, const struct pl_oracle *other)
+{
+    o->unmet = true;
+    for (size_t i = 0; i < o->clauses->n; i++) {
+        o->states[i].applied += other->states[i].applied;
+        o->states[i].failed += other->states[i].failed;
+        o->states[i].used |= other->states[i].used;
+    }
+}
+
 const struct pl_clause_state *pl_oracle_clause(const struct pl_oracle *o, size_t clause)
 {
     return &o->states[clause];
+}
+
+size_t pl_oracle_met(const struct pl_oracle *o, const uint16_t **list)
+{
+    *list = o->met;
+    return o->n_met;
 }
 
 static const struct pl_track *find_track(const struct pl_oracle *o, uint16_t dev_num)
@@ -315,4 +411,13 @@ int pl_oracle_offered(const struct pl_oracle *o, uint16_t dev_num, unsigned bit)
     if (!t || bit / 32 >= PL_BLOCKS || !(t->offered_known >> (bit / 32) & 1))
         return -1;
     return t->offered[bit / 32] >> (bit % 32) & 1;
+}
+
+int pl_oracle_selected(const struct pl_oracle *o, uint16_t dev_num, unsigned bit)
+{
+    const struct pl_track *t = find_track(o, dev_num);
+    if (!t || t->selection_odd || bit / 32 >= PL_BLOCKS)
+        return -1;
+    /* What was never written since the reset is not selected. */
+    return t->selected[bit / 32] >> (bit % 32) & 1;
 }

@@ -71,6 +71,9 @@ struct pl_queue_set {
     struct pl_queue_state state[PL_QUEUE_CANDIDATES];
 };
 
+/* What VIRTIO_F_SUSPEND makes of a device. */
+enum pl_suspend { PL_RUNNING, PL_SUSPENDING, PL_SUSPENDED, PL_RESUMING };
+
 enum pl_tristate { PL_NO, PL_YES, PL_UNSURE };
 
 /* What the engine tells of a virtqueue's memory, and what the notifications make of it. */
@@ -111,6 +114,7 @@ struct pl_queue {
     bool overtaken; /* read as before `asked` while that request was unanswered */
     struct pl_queue_state overtaken_by;
     bool reset_since; /* RESET_VQUEUE took effect after `accepted` */
+    bool in_reset;    /* a request came while the device was resetting: it may be behind the end */
 };
 
 struct pl_status_set {
@@ -136,15 +140,22 @@ struct pl_track {
 
     struct pl_status_set status;
     bool resetting;
-    bool was_reset;       /* a reset has ended since the IUT started */
-    uint32_t asked, told; /* of the last SET_DEVICE_STATUS */
-    bool told_fresh;      /* told was not yet confirmed by GET_DEVICE_STATUS */
-    bool told_legal;      /* that write was one with a defined outcome */
+    bool features_in_reset; /* the driver wrote features meanwhile */
+    bool was_reset;         /* a reset has ended since the IUT started */
+    uint32_t asked, told;   /* of the last SET_DEVICE_STATUS */
+    bool told_fresh;        /* told was not yet confirmed by GET_DEVICE_STATUS */
+    bool told_legal;        /* that write was one with a defined outcome */
     bool written_since_reset;
     bool needs_reset_asked; /* control: needs-reset */
     bool reset_told;        /* an EVENT_CONFIG has said DEVICE_NEEDS_RESET since the last reset */
     bool reset_untold;      /* DEVICE_NEEDS_RESET with DRIVER_OK, and no EVENT_CONFIG tells of it */
-    bool racing;            /* control acts at an unknown moment: its event may still come */
+    enum pl_suspend suspend; /* as far as the status tells, under VIRTIO_F_SUSPEND */
+    uint32_t suspend_from;   /* the status before the write that suspends or resumes */
+    bool change_suspended;   /* control changed the configuration of the suspended device */
+    bool resumed_untold;     /* ... and no EVENT_CONFIG told of it yet, but one must */
+    bool resume_told;        /* ... which came while the device was about to resume */
+    bool disordered; /* a status was written whose outcome is not defined, since the reset */
+    bool racing;     /* control acts at an unknown moment: its event may still come */
 
     uint32_t offered[PL_BLOCKS], selected[PL_BLOCKS];
     uint64_t offered_known, selected_known; /* bit masks of blocks */
@@ -248,7 +259,15 @@ struct pl_slot {
     struct pl_queue_set queue;
 };
 
+struct pl_bus_judge; /* what is known of a bus under test: bus.h */
+struct pl_drv;       /* what is known of a driver under test: drv.h */
+struct pl_drv_ring;  /* ... and of its virtqueues: drv_ring.h */
+
 struct pl_oracle {
+    enum pl_iut iut;
+    struct pl_drv *drv;           /* owned; NULL: the IUT is no driver */
+    struct pl_drv_ring *drv_ring; /* owned; there where drv is */
+    struct pl_bus_judge *bus;     /* owned; NULL: the IUT is no bus */
     const struct pl_spec *spec;
     const struct pl_clauses *clauses;
     pl_fail_fn *fail;
@@ -256,6 +275,9 @@ struct pl_oracle {
     uint32_t max_msg_size;
     bool strict;
     struct pl_clause_state *states;
+    uint16_t *met; /* clauses that applied, in that order; as long as there are clauses */
+    size_t n_met;
+    bool unmet; /* states changed by what is not in that list */
     struct pl_slot slots[PL_SLOTS];
     unsigned next_slot;
     uint64_t seq;
@@ -276,6 +298,12 @@ struct pl_oracle {
 };
 
 /* --- judgement --- */
+/* It could be judged once more. */
+static inline void pl_applied(struct pl_oracle *o, size_t clause)
+{
+    if (!o->states[clause].applied++)
+        o->met[o->n_met++] = (uint16_t)clause;
+}
 void pl_held(struct pl_oracle *o, enum pl_predicate p);
 __attribute__((format(printf, 3, 4))) void pl_broken(struct pl_oracle *o, enum pl_predicate p,
                                                      const char *format, ...);
@@ -307,6 +335,20 @@ void pl_status_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
                        const struct pl_msg *resp);
 void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot *slot,
                     const struct pl_msg *resp);
+
+/* Is the device suspended for sure? */
+bool pl_suspend_rests(const struct pl_track *t);
+/* A status write that suspends or resumes: true where it was one, and the status is kept. */
+bool pl_suspend_written(struct pl_oracle *o, struct pl_track *t, uint32_t s,
+                        const struct pl_msg *resp);
+/* The status was read: what it can be from now on. */
+void pl_suspend_seen(struct pl_oracle *o, struct pl_track *t, uint32_t g);
+/* Control changes the configuration: true where that happens to a suspended device. */
+bool pl_suspend_change(struct pl_track *t, uint32_t offset, const uint8_t *bytes, size_t size);
+/* An EVENT_CONFIG: true where it belongs to a time of suspension, and nothing else is judged. */
+bool pl_suspend_event(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *ev);
+void pl_suspend_settle(struct pl_oracle *o, struct pl_track *t);
+void pl_suspend_reset(struct pl_track *t);
 
 void pl_features_read(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
                       const struct pl_msg *resp);
@@ -363,6 +405,8 @@ struct pl_feature_need {
     uint16_t n;
 };
 const struct pl_feature_need *pl_type_needs(uint64_t device_id, size_t *n);
+/* Whether a device of this type may refuse a selection without the bit, which it offers. */
+bool pl_type_insists(uint64_t device_id, unsigned bit);
 /* Generated from models/virtio-core: does the type have shared memory; are bytes opaque. */
 bool pl_type_opaque(uint64_t device_id, uint64_t offset);
 

@@ -154,12 +154,17 @@ void pl_queue_request(struct pl_oracle *o, struct pl_track *t, const struct pl_m
     struct pl_queue *q = pl_queue_get(t, index);
     if (!q)
         return;
-    pl_ring_request(q, req->kind == PL_RESET_VQUEUE && t->ring_reset == PL_YES && certain);
+    /* Negotiated once, and FEATURES_OK was taken back since: nobody says what that makes of it. */
+    bool taken_back = req->kind == PL_RESET_VQUEUE && t->ring_reset == PL_YES &&
+                      !pl_status_all(&t->status, (uint32_t)PL_C_STATUS_FEATURES_OK);
+    pl_ring_request(q, req->kind == PL_RESET_VQUEUE && t->ring_reset == PL_YES && certain &&
+                           !taken_back);
+    q->in_reset |= t->resetting;
     q->before = q->set;
     q->last_kind = req->kind;
     q->last_seq = t->seq;
     q->last_flags = (uint32_t)req->f[PL_F_flags];
-    if (q->set.any || undefined_now(t)) {
+    if (q->set.any || undefined_now(t) || taken_back) {
         q->set.any = true;
         q->last_predicate = PL_P_queue_sizes;
         return;

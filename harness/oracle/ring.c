@@ -71,10 +71,12 @@ static bool may_drive(const struct pl_oracle *o, const struct pl_track *t)
     return false;
 }
 
-/* Is it certain that DRIVER_OK is clear, whatever is under way? */
+/* Is it certain that DRIVER_OK is clear, whatever is under way? A suspended device is another
+ * matter. */
 static bool not_driving(const struct pl_oracle *o, const struct pl_track *t)
 {
-    return !t->resetting && pl_status_never(&t->status, DRIVER_OK) && !may_drive(o, t);
+    return !t->resetting && pl_status_never(&t->status, DRIVER_OK) && !pl_suspend_rests(t) &&
+           !may_drive(o, t);
 }
 
 /* Is the device at rest behind a reset that was seen to end? */
@@ -231,7 +233,7 @@ static void used(struct pl_oracle *o, struct pl_track *t, struct pl_queue *q,
     r->worked = true;
     r->called |= news->due || news->may;
     count_used(r, news->due || news->may);
-    if (!news->due)
+    if (!news->due || pl_suspend_rests(t)) /* told, if at all, when the device resumes */
         return;
     if (r->announced)
         held_notified(o, t);

@@ -111,7 +111,10 @@ static void possible_outcomes(struct pl_status_set *set, uint32_t s, bool legal)
 static void plain_written(struct pl_oracle *o, struct pl_track *t, uint32_t s,
                           const struct pl_msg *resp)
 {
+    if (pl_suspend_written(o, t, s, resp))
+        return;
     bool legal = write_is_legal(&t->status, s);
+    t->disordered |= !legal && !t->status.any && t->status.n == 1;
     if (!resp) {
         possible_outcomes(&t->status, s, legal);
         t->ring_reset = PL_UNSURE;
@@ -199,13 +202,32 @@ static bool explained(const struct pl_status_set *set, uint32_t g)
     return false;
 }
 
+/* Requests that came since the status was last read otherwise may have met the device behind the
+ * end of its reset, though no driver may send them before it has seen that. */
+static void doubt_requests(struct pl_track *t)
+{
+    for (unsigned i = 0; i < t->n_queues; i++)
+        if (t->queues[i].in_reset)
+            pl_queue_reset(&t->queues[i], false);
+    t->selection_odd |= t->features_in_reset;
+}
+
+static void forget_requests(struct pl_track *t)
+{
+    for (unsigned i = 0; i < t->n_queues; i++)
+        t->queues[i].in_reset = false;
+    t->features_in_reset = false;
+}
+
 static void read_in_reset(struct pl_oracle *o, struct pl_track *t, uint32_t g)
 {
     if (g == 0) {
         pl_track_reset(t);
         pl_held(o, PL_P_reset_completes);
         pl_used(o, PL_P_reset_async);
+        doubt_requests(t);
     }
+    forget_requests(t);
 }
 
 void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot *slot,
@@ -265,5 +287,6 @@ void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slo
         t->reset_bit_unreported |= (g & NEEDS_RESET) && pl_status_never(&t->status, NEEDS_RESET);
         pl_status_one(&t->status, g);
         t->agreed_seq = t->seq + 1;
+        pl_suspend_seen(o, t, g);
     }
 }
