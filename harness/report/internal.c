@@ -111,6 +111,11 @@ int pl_stream_end(FILE *out)
     errno = 0;
     if (fflush(out) == 0 && !ferror(out))
         return 0;
+    if (!errno) { /* it failed earlier, and why is gone: one more byte meets the same */
+        clearerr(out);
+        fputc('\n', out);
+        fflush(out);
+    }
     return errno ? -errno : -EIO;
 }
 

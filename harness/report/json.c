@@ -112,6 +112,7 @@ static json_t *message_json(const struct pl_spec *spec, const struct pl_trace_en
     char *line = pl_text_message(spec, entry);
     int failed = !line || put(object, "number", number_json(entry->number)) ||
                  put(object, "direction", json_string(entry->to_iut ? "to-iut" : "from-iut")) ||
+                 (entry->device_side && put(object, "side", json_string("device"))) ||
                  put(object, "time_ns", number_json(entry->time_ns)) ||
                  put(object, "hex", hex_json(entry->bytes, entry->size)) ||
                  put(object, "text", text_json(line));

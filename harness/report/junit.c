@@ -70,8 +70,10 @@ static void message_line(struct xml *xml, const struct pl_report *report,
     const struct pl_trace_entry *entry = &finding->messages[index];
     char *text = pl_text_message(report->spec, entry);
     xml->no_memory |= text == NULL;
-    fprintf(xml->out, "%c #%llu %s ", index == finding->culprit ? '*' : ' ',
-            (unsigned long long)entry->number, entry->to_iut ? "-&gt;" : "&lt;-");
+    fprintf(xml->out, "%c #%llu ", index == finding->culprit ? '*' : ' ',
+            (unsigned long long)entry->number);
+    escaped(xml, pl_arrow(entry));
+    fputc(' ', xml->out);
     line(xml, "", text ? text : "");
     free(text);
 }

@@ -24,6 +24,13 @@ const char *pl_clause_verdict_name(enum pl_clause_verdict verdict)
     return pick(names, COUNT(names), (size_t)verdict);
 }
 
+const char *pl_arrow(const struct pl_trace_entry *entry)
+{
+    if (entry->device_side)
+        return entry->to_iut ? "=>" : "<=";
+    return entry->to_iut ? "->" : "<-";
+}
+
 const char *pl_scenario_verdict_name(enum pl_scenario_verdict verdict)
 {
     static const char *const names[] = {

@@ -24,11 +24,14 @@ struct reader {
     uint64_t offset; /* of the block at hand */
     uint32_t base;   /* groups before this section */
     uint32_t groups;
-    uint8_t *resolutions; /* if_tsresol of each group */
-    uint32_t room;        /* of resolutions */
-    uint64_t number;      /* of the last message */
-    uint8_t *block;       /* BLOCK_MAX bytes */
-    char *text;           /* an option's text and its NUL */
+    struct group {
+        uint8_t resolution; /* if_tsresol */
+        bool device_side;
+    } * list;        /* of each group */
+    uint32_t room;   /* of list */
+    uint64_t number; /* of the last message */
+    uint8_t *block;  /* BLOCK_MAX bytes */
+    char *text;      /* an option's text and its NUL */
 };
 
 /* What a block's options say; texts are NULL where absent. */
@@ -178,19 +181,19 @@ static uint64_t nanoseconds(uint64_t stamp, uint8_t resolution)
     return stamp;
 }
 
-static int remember(struct reader *r, uint8_t resolution)
+static int remember(struct reader *r, uint8_t resolution, bool device_side)
 {
     if (r->groups >= GROUPS_MAX)
         return refuse(r, "more than %u interfaces", GROUPS_MAX);
     if (r->groups == r->room) {
         uint32_t room = r->room ? r->room * 2 : 16;
-        uint8_t *grown = realloc(r->resolutions, room);
+        struct group *grown = realloc(r->list, room * sizeof(*grown));
         if (!grown)
             return -ENOMEM;
-        r->resolutions = grown;
+        r->list = grown;
         r->room = room;
     }
-    r->resolutions[r->groups++] = resolution;
+    r->list[r->groups++] = (struct group){resolution, device_side};
     return 0;
 }
 
@@ -216,12 +219,13 @@ static int interface_block(struct reader *r, size_t size)
     int result = options(r, PCAPNG_INTERFACE, PCAPNG_INTERFACE_HEAD, size - 4, &found);
     if (result < 0)
         return result;
-    result = remember(r, found.has_value ? (uint8_t)found.value : 6);
-    if (result < 0 || !r->ops->group)
-        return result;
     const char *bus = found.text         ? text(r, found.text, found.text_size)
                       : found.other_text ? text(r, found.other_text, found.other_size)
                                          : "";
+    result = remember(r, found.has_value ? (uint8_t)found.value : 6,
+                      strstr(bus, PL_PCAPNG_DEVICE_SIDE) != NULL);
+    if (result < 0 || !r->ops->group)
+        return result;
     return r->ops->group(r->opaque, r->groups - 1, bus);
 }
 
@@ -254,8 +258,9 @@ static int packet_block(struct reader *r, size_t size)
     r->number = found.has_number ? found.number : r->number + 1;
     const struct pl_trace_entry entry = {
         .number = r->number,
-        .time_ns = nanoseconds(stamp, r->resolutions[group]),
+        .time_ns = nanoseconds(stamp, r->list[group].resolution),
         .to_iut = direction == PCAPNG_OUTBOUND,
+        .device_side = r->list[group].device_side,
         .group = group,
         .size = captured,
         .bytes = r->block + PCAPNG_PACKET_HEAD,
@@ -353,7 +358,7 @@ int pl_pcapng_read_stream(FILE *in, const char *name, const struct pl_pcapng_rea
         result = refuse(&r, "the file is empty");
     if (result == -ENOMEM)
         snprintf(error, cap, "%s: no memory to read it", name);
-    free(r.resolutions);
+    free(r.list);
     free(r.block);
     free(r.text);
     return result;

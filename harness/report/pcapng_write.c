@@ -155,12 +155,13 @@ int pl_pcapng_message(struct pl_pcapng *file, const struct pl_trace_entry *entry
 {
     uint8_t flags[4] = {entry->to_iut ? PCAPNG_OUTBOUND : PCAPNG_INBOUND};
     uint8_t number[8];
-    if (entry->group >= file->groups || entry->size > UINT32_MAX / 4)
+    uint32_t interface = entry->group + entry->device_side;
+    if (interface >= file->groups || entry->size > UINT32_MAX / 4)
         return -EINVAL;
     for (unsigned i = 0; i < sizeof number; i++)
         number[i] = (uint8_t)(entry->number >> (8 * i));
     struct block *block = begin(file, PCAPNG_PACKET);
-    add_u32(block, entry->group);
+    add_u32(block, interface);
     add_u32(block, (uint32_t)(entry->time_ns >> 32));
     add_u32(block, (uint32_t)entry->time_ns);
     add_u32(block, (uint32_t)entry->size);

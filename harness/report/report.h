@@ -41,7 +41,8 @@ struct pl_trace_entry {
     uint64_t number;  /* counts from 1 within the run */
     uint64_t time_ns; /* since the run's start; virtual time where the port has it */
     bool to_iut;
-    uint32_t group; /* index of the group (bus parameters) it belongs to */
+    bool device_side; /* of a bus under test: it went over its device side */
+    uint32_t group;   /* index of the group (bus parameters) it belongs to */
     size_t size;
     const uint8_t *bytes;
 };
@@ -58,6 +59,7 @@ struct pl_clause_result {
 
 struct pl_scenario_result {
     const char *name, *section;
+    bool apart; /* one of several results of this name that are not summed up */
     enum pl_scenario_verdict verdict;
     const char *reason;         /* may be NULL */
     const char *parameters;     /* "index=3 outstanding=1 max_msg_size=264 profile=strict" */
@@ -102,6 +104,7 @@ struct pl_report {
     const struct pl_finding *findings;
     size_t n_findings;
     uint64_t n_messages;
+    uint64_t n_starts;     /* of the IUT: a driver's lives */
     const char *data_path; /* what the proof of a gateway's data path did; may be NULL */
     bool conforms;
     const char
@@ -111,6 +114,8 @@ struct pl_report {
 const char *pl_clause_verdict_name(enum pl_clause_verdict verdict);     /* "not-exercised" ... */
 const char *pl_scenario_verdict_name(enum pl_scenario_verdict verdict); /* "inconclusive" ... */
 const char *pl_finding_kind_name(enum pl_finding_kind kind);
+/* "->" and "<-", to and from the IUT; "=>" and "<=" on the device side of a bus. */
+const char *pl_arrow(const struct pl_trace_entry *entry);
 
 /* The writers. 0, or a negative errno of the stream. `color` only for terminals. */
 int pl_report_text(const struct pl_report *report, FILE *out, bool color, bool verbose);
@@ -120,8 +125,11 @@ int pl_report_junit(const struct pl_report *report, FILE *out);
 /* Writing and reading pcapng (link type user0, one interface a group, direction in epb_flags). */
 struct pl_pcapng;
 struct pl_pcapng *pl_pcapng_create(const char *path, const char *comment, char *error, size_t cap);
-/* A new interface: its if_name/if_description hold `bus` ("spec=... revision=1 max_msg_size=...").
+/*
+ * A new interface: its if_name/if_description hold `bus` ("spec=... revision=1 max_msg_size=...").
+ * The device side of a bus under test has one of its own, right behind its driver side's.
  */
+#define PL_PCAPNG_DEVICE_SIDE " side=device"
 int pl_pcapng_group(struct pl_pcapng *file, const char *bus);
 int pl_pcapng_message(struct pl_pcapng *file, const struct pl_trace_entry *entry,
                       const char *comment /* may be NULL: scenario name or verdict */);

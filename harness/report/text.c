@@ -84,7 +84,7 @@ static void message(const struct text *t, const struct pl_report *report,
     bool culprit = index == finding->culprit;
     fputs("  ", t->out);
     put_color(t, RED, culprit ? ">>" : "  ");
-    fprintf(t->out, " #%-5llu %s ", (unsigned long long)entry->number, entry->to_iut ? "->" : "<-");
+    fprintf(t->out, " #%-5llu %s ", (unsigned long long)entry->number, pl_arrow(entry));
     put_word(t, line);
     fputc('\n', t->out);
     free(line);
@@ -100,7 +100,11 @@ static void messages(const struct text *t, const struct pl_report *report,
     size_t first = centre > SHOWN_BEFORE ? centre - SHOWN_BEFORE : 0;
     size_t left = finding->n_messages - centre - 1;
     size_t end = left > SHOWN_AFTER ? centre + 1 + SHOWN_AFTER : finding->n_messages;
-    fputs("  messages   (-> to the IUT, <- from the IUT, >> the one that shows it)\n", t->out);
+    bool sides = false;
+    for (size_t i = 0; i < finding->n_messages; i++)
+        sides |= finding->messages[i].device_side;
+    fprintf(t->out, "  messages   (-> to the IUT, <- from the IUT%s, >> the one that shows it)\n",
+            sides ? "; => and <= on its device side" : "");
     if (first > 0)
         fprintf(t->out, "     (%zu earlier)\n", first);
     for (size_t i = first; i < end; i++)
