@@ -1,5 +1,6 @@
 /* The measurements of `plumbline bench`: round trips, the oracle alone, the whole suite. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "peer/device.h"
 #include "port/pingpong.h"
 
-enum { TURNS_MAX = 15 };
+enum { SUITE_TURNS = 3 };
 
 /* --- round trips --- */
 
@@ -120,7 +121,7 @@ static double play(struct pl_session *s, unsigned rounds)
 }
 
 /* The two sizes of the exchange differ by a field: the bare one carries their mean, rounded up. */
-static size_t message_size(const struct pl_spec *spec)
+size_t bench_message_size(const struct pl_spec *spec)
 {
     const struct pl_message_def *def = pl_spec_message(spec, PL_GET_DEVICE_STATUS);
     return spec->header.size + (size_t)(def->request->size + def->response->size + 1) / 2;
@@ -128,11 +129,11 @@ static size_t message_size(const struct pl_spec *spec)
 
 static int compare_carrier(struct bench *b, struct bench_carrier *c, struct pl_session *s)
 {
-    double bare[TURNS_MAX], ours[TURNS_MAX], ratio[TURNS_MAX];
-    unsigned turns = b->quick ? 3 : TURNS_MAX, rounds = b->quick ? 500 : 10000;
+    double bare[BENCH_TURNS], ours[BENCH_TURNS], ratio[BENCH_TURNS];
+    unsigned turns = b->quick ? 3 : BENCH_TURNS, rounds = b->quick ? 500 : 10000;
     play(s, rounds / 10); /* warm */
     for (unsigned i = 0; i < turns; i++) {
-        int err = pl_pingpong(c->name, message_size(b->spec), rounds, &bare[i]);
+        int err = pl_pingpong(c->name, bench_message_size(b->spec), rounds, &bare[i]);
         ours[i] = play(s, rounds);
         if (err < 0 || ours[i] <= 0)
             return pl_cli_error(PL_EXIT_UNREACHABLE, "bench: %s: a round trip failed: %s", c->name,
@@ -258,8 +259,8 @@ static double judge_tape(struct pl_oracle *oracle, const struct tape *tape)
 
 static int judge_tapes(struct bench *b, const struct tape *tape)
 {
-    double ns[TURNS_MAX];
-    unsigned turns = b->quick ? 3 : TURNS_MAX;
+    double ns[BENCH_TURNS];
+    unsigned turns = b->quick ? 3 : BENCH_TURNS;
     struct pl_oracle *oracle = pl_oracle_new(b->spec, NULL, NULL);
     if (!oracle || !tape->n)
         return pl_cli_error(PL_EXIT_INTERNAL, "bench: there is nothing to judge");
@@ -272,7 +273,7 @@ static int judge_tapes(struct bench *b, const struct tape *tape)
     return 0;
 }
 
-static int run_suite(struct pl_suite_options *options, struct bench_suite *keep)
+int bench_run_suite(struct pl_suite_options *options, struct bench_suite *keep)
 {
     char error[512];
     int err;
@@ -282,6 +283,7 @@ static int run_suite(struct pl_suite_options *options, struct bench_suite *keep)
     const struct pl_report *report = pl_suite_report(suite);
     if (keep) {
         keep->messages = report->n_messages;
+        keep->lives = report->n_starts;
         keep->conforms = report->conforms;
     }
     pl_suite_free(suite);
@@ -296,7 +298,7 @@ static int record(struct bench *b, const char *path)
         .scenarios = b->scenarios, .role = "device", .iut = "bench", .seed = 1, .quick = b->quick};
     options.port = pl_port_inprocess(b->spec, &pl_device_endpoint, NULL, "bench", PL_PORT_MEM_SIZE);
     options.pcapng = pl_pcapng_create(path, "plumbline bench", error, sizeof(error));
-    int err = options.port && options.pcapng ? run_suite(&options, NULL)
+    int err = options.port && options.pcapng ? bench_run_suite(&options, NULL)
                                              : pl_cli_error(PL_EXIT_INTERNAL, "bench: no trace");
     if (options.pcapng && pl_pcapng_finish(options.pcapng) < 0 && !err)
         err = pl_cli_error(PL_EXIT_INTERNAL, "bench: %s cannot be written", path);
@@ -329,21 +331,23 @@ int bench_oracle(struct bench *b)
 
 /* --- the whole suite, over a socket and over shared memory --- */
 
-static int time_suite(struct bench *b, const char *carrier, struct bench_suite *out)
+int bench_time_suite(struct bench *b, struct pl_cli_iut iut, const struct pl_suite_options *what,
+                     struct bench_suite *out)
 {
-    double seconds[3];
-    unsigned turns = b->quick ? 1 : 3;
-    struct pl_cli_iut iut = {.carrier = carrier};
+    double seconds[SUITE_TURNS];
+    unsigned turns = b->quick ? 1 : SUITE_TURNS;
     int err = pl_cli_iut_open(&iut, "test");
-    struct pl_suite_options options = {.scenarios = b->scenarios,
-                                       .port = iut.port,
-                                       .role = "device",
-                                       .iut = "bench",
-                                       .seed = 1,
-                                       .quick = b->quick};
+    struct pl_suite_options options = *what;
+    options.scenarios = b->scenarios;
+    options.port = iut.port;
+    options.iut = "bench";
+    options.seed = 1;
+    options.another = pl_cli_iut_another;
+    options.port_opaque = &iut;
+    options.quick = b->quick;
     for (unsigned i = 0; !err && i < turns; i++) {
         double begun = bench_now_ns();
-        err = run_suite(&options, out);
+        err = bench_run_suite(&options, out);
         seconds[i] = (bench_now_ns() - begun) / 1e9;
     }
     pl_cli_iut_close(&iut);
@@ -352,8 +356,21 @@ static int time_suite(struct bench *b, const char *carrier, struct bench_suite *
     return err;
 }
 
+static int time_device(struct bench *b, const char *carrier, struct bench_suite *out)
+{
+    const struct pl_suite_options options = {.role = "device"};
+    return bench_time_suite(b, (struct pl_cli_iut){.carrier = carrier}, &options, out);
+}
+
+/* The device suite keeps to one processor; what follows it does not. */
 int bench_suite(struct bench *b)
 {
-    int err = time_suite(b, "seqpacket", &b->suite);
-    return err ? err : time_suite(b, "spsc", &b->suite_spsc);
+    cpu_set_t usable;
+    bool known = sched_getaffinity(0, sizeof(usable), &usable) == 0;
+    int err = time_device(b, "seqpacket", &b->suite);
+    if (!err)
+        err = time_device(b, "spsc", &b->suite_spsc);
+    if (known)
+        sched_setaffinity(0, sizeof(usable), &usable);
+    return err;
 }

@@ -125,6 +125,8 @@ static json_t *clause_json(const struct pl_clause_def *c)
     json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "id", c->id, "spec",
                              c->spec, "role", c->role, "level", c->level, "how", c->how, "section",
                              c->section, "text", c->text, "judged", c->judged);
+    if (c->by_scenario)
+        json_object_set_new(item, "by_scenario", json_true());
     if (c->type)
         json_object_set_new(item, "type", json_string(c->type));
     if (!c->judged)

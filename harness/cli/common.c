@@ -153,7 +153,8 @@ struct pl_scenarios *pl_cli_scenarios(const struct pl_spec *spec, const char *co
 {
     char error[512] = "out of memory";
     if (!pl_clauses_find(spec)) {
-        pl_cli_error(PL_EXIT_USAGE, "%s has no clauses yet: there is nothing to judge by", spec->name);
+        pl_cli_error(PL_EXIT_USAGE, "%s has no clauses yet: there is nothing to judge by",
+                     spec->name);
         return NULL;
     }
     struct pl_scenarios *s = pl_scenarios_new(spec);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/entry.h"
 #include "report/internal.h"
 #include "report/pcapng.h"
 
@@ -17,7 +18,8 @@ static const char help[] =
     "usage: plumbline decode [--spec DRAFT] FILE|HEX...|-\n"
     "Print messages as text, one line each. A FILE is a pcapng trace, or text with one message of\n"
     "hexadecimal digits a line; blanks between bytes are allowed, # begins a comment. HEX is one\n"
-    "message. - reads a file from standard input. A trace names its own draft.\n";
+    "message. - reads a file from standard input. A trace names its own draft.\n"
+    "A FILE that is an entry of a corpus, or a case, is shown with what its clauses say.\n";
 
 /* --- hexadecimal digits --- */
 
@@ -156,7 +158,7 @@ static int trace_message(void *opaque, const struct pl_trace_entry *entry, const
     if (!line)
         return -ENOMEM;
     printf("#%-6llu %11.6f %s %s\n", (unsigned long long)entry->number,
-           (double)entry->time_ns / 1e9, entry->to_iut ? "->" : "<-", line);
+           (double)entry->time_ns / 1e9, pl_arrow(entry), line);
     free(line);
     if (comment)
         print_comment(comment);
@@ -213,6 +215,8 @@ static int decode_word(const struct pl_spec *wanted, const char *word)
 {
     struct stat st;
     char where[128];
+    if (pl_cli_is_entry(word))
+        return pl_cli_entry_show(word);
     if (strcmp(word, "-") == 0 || (stat(word, &st) == 0 && !S_ISDIR(st.st_mode)))
         return decode_file(wanted, word);
     snprintf(where, sizeof(where), "'%.60s' is no file, and as hexadecimal digits", word);

@@ -24,7 +24,7 @@ static void share_one_processor(void)
     }
 }
 
-/* Without a word about an IUT it is the reference device, started as a process of its own. */
+/* Without a word about an IUT it is the role's reference peer, started as a process of its own. */
 static int use_embedded(struct pl_cli_iut *iut)
 {
     char self[400];
@@ -35,10 +35,13 @@ static int use_embedded(struct pl_cli_iut *iut)
     self[n] = '\0';
     if (strchr(self, '\''))
         return pl_cli_error(PL_EXIT_INTERNAL, "this program's path has a quote in it: %s", self);
-    snprintf(iut->own_exec, sizeof(iut->own_exec), "exec '%s' serve device", self);
+    snprintf(iut->own_exec, sizeof(iut->own_exec), "exec '%s' serve %s%s", self, iut->role,
+             strcmp(iut->role, "device") == 0 ? " --clock messages" : "");
     iut->exec = iut->own_exec;
-    share_one_processor();
-    snprintf(iut->name, sizeof(iut->name), "embedded reference device (block)");
+    if (strcmp(iut->role, "device") == 0)
+        share_one_processor();
+    snprintf(iut->name, sizeof(iut->name), "embedded reference %s%s", iut->role,
+             strcmp(iut->role, "device") == 0 ? " (block)" : "");
     return 0;
 }
 
@@ -75,8 +78,12 @@ static void repeat_command(struct pl_cli_iut *iut, const char *command)
         append_option(iut, "--connect", iut->connect);
     else if (iut->listen)
         append_option(iut, "--listen", iut->listen);
+    if (iut->role_option)
+        append_option(iut, "--role", iut->role_option);
     if (iut->carrier)
         append_option(iut, "--carrier", iut->carrier);
+    if (iut->device_side)
+        append_option(iut, "--device-side", iut->device_side);
     if (iut->memory)
         append_option(iut, "--memory", iut->memory);
 }
@@ -104,12 +111,11 @@ static int load_profile(struct pl_cli_iut *iut)
     if (!iut->spec)
         return PL_EXIT_USAGE;
     enum pl_role role = iut->profile.role;
+    iut->role_option = iut->role;
     if (iut->role && !pl_role_find(iut->role, &role))
         return pl_cli_error(PL_EXIT_USAGE, "--role: '%s' is none of device, driver, bus",
                             iut->role);
     iut->role = pl_role_name(role);
-    if (role != PL_ROLE_DEVICE)
-        return pl_cli_error(PL_EXIT_USAGE, "role %s: this version tests devices only", iut->role);
     return 0;
 }
 
@@ -127,16 +133,11 @@ static int apply_options(const struct pl_cli_iut *iut, struct pl_port_options *o
                          struct pl_memory_file *file)
 {
     char error[512];
-    size_t i = 0;
     if (!options->exec)
         options->carrier = PL_CARRIER_SEQPACKET;
-    while (iut->carrier && pl_carrier_names[i] && strcmp(iut->carrier, pl_carrier_names[i]) != 0)
-        i++;
-    if (iut->carrier && !pl_carrier_names[i])
-        return pl_cli_error(PL_EXIT_USAGE, "--carrier: '%s' is none of seqpacket, stream, spsc",
-                            iut->carrier);
-    if (iut->carrier)
-        options->carrier = (enum pl_carrier)i;
+    if (iut->carrier && !pl_carrier_find(iut->carrier, &options->carrier, &options->carrier_options,
+                                         error, sizeof(error)))
+        return pl_cli_error(PL_EXIT_USAGE, "--carrier: %s", error);
     if (!iut->memory)
         return 0;
     if (pl_memory_parse(iut->memory, file, error, sizeof(error)) < 0)
@@ -147,18 +148,46 @@ static int apply_options(const struct pl_cli_iut *iut, struct pl_port_options *o
     return 0;
 }
 
+/* What the profile and the options say of the port. 0, or an exit status after the error. */
+static int port_options(const struct pl_cli_iut *iut, struct pl_port_options *options,
+                        struct pl_memory_file *file)
+{
+    pl_profile_port_options(&iut->profile, options);
+    options->spec = iut->spec;
+    options->connect = iut->connect;
+    options->listen = iut->listen;
+    options->exec = iut->exec;
+    options->clock =
+        iut->exec &&
+        (iut->profile.clock || (iut->exec == iut->own_exec && strcmp(iut->role, "driver") == 0));
+    options->device_side = strcmp(iut->role, "bus") == 0;
+    options->driver = strcmp(iut->role, "driver") == 0;
+    options->device_address =
+        iut->device_side ? iut->device_side
+        : iut->profile.connect == iut->connect && iut->profile.listen == iut->listen
+            ? iut->profile.device_side
+            : NULL;
+    return apply_options(iut, options, file);
+}
+
+struct pl_port *pl_cli_iut_another(void *opaque)
+{
+    const struct pl_cli_iut *iut = opaque;
+    char error[512] = "";
+    struct pl_memory_file file;
+    struct pl_port_options options = {0};
+    if (!iut->exec || port_options(iut, &options, &file))
+        return NULL;
+    return pl_port_open(&options, error, sizeof(error));
+}
+
 /* Open the port. 0, or an exit status after the error. */
 static int open_port(struct pl_cli_iut *iut)
 {
     char error[512] = "";
     struct pl_memory_file file;
     struct pl_port_options options = {0};
-    pl_profile_port_options(&iut->profile, &options);
-    options.spec = iut->spec;
-    options.connect = iut->connect;
-    options.listen = iut->listen;
-    options.exec = iut->exec;
-    int err = apply_options(iut, &options, &file);
+    int err = port_options(iut, &options, &file);
     if (err)
         return err;
     iut->port = pl_port_open(&options, error, sizeof(error));
@@ -172,6 +201,20 @@ static int open_port(struct pl_cli_iut *iut)
                             iut->profile_path, iut->port->name, iut->port->carrier_max,
                             iut->profile.bus.max_msg_size);
     return 0;
+}
+
+/* A device is behind a vhost-user back-end, and a driver behind a front-end. */
+static int check_gateway(const struct pl_cli_iut *iut)
+{
+    static const char prefix[] = "vhost-user:";
+    bool driver = strcmp(iut->role, "driver") == 0;
+    const char *wrong = driver ? iut->connect : iut->listen;
+    if (!wrong || strncmp(wrong, prefix, strlen(prefix)) != 0)
+        return 0;
+    return pl_cli_error(PL_EXIT_USAGE,
+                        "%s: a back-end is connected to and has a device behind it; a front-end "
+                        "connects, and has a driver (--role driver --listen): the role is %s",
+                        wrong, iut->role);
 }
 
 int pl_cli_iut_open(struct pl_cli_iut *iut, const char *command)
@@ -190,6 +233,9 @@ int pl_cli_iut_open(struct pl_cli_iut *iut, const char *command)
         if (err)
             return err;
     }
+    err = check_gateway(iut);
+    if (err)
+        return err;
     name_iut(iut);
     return open_port(iut);
 }

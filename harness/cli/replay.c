@@ -3,32 +3,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/entry.h"
 #include "cli/output.h"
 #include "engine/replay.h"
 
 struct replay_args {
     struct pl_cli_iut iut;
     struct pl_cli_output output;
-    const char *words[2]; /* FILE, PROFILE */
+    const char *words[2];  /* FILE, PROFILE */
+    char of_finding[1024]; /* the case in a finding's folder, where FILE is one */
     const char *max_msg_size, *features;
+    const char *role; /* of what the trace is about */
+    const char *mutant;
     bool help;
 };
 
 static const char help[] =
     "usage: plumbline replay FILE [PROFILE] [OPTIONS]\n"
-    "FILE is a trace that `plumbline test --pcapng` wrote, or a scenario file.\n"
+    "FILE is a trace that `plumbline test --pcapng` wrote, a scenario file, an entry of a corpus, "
+    "or\n"
+    "a finding of `plumbline fuzz`, DIR/findings/NAME.\n"
     "A trace without an implementation is judged as it stands. With one (PROFILE, --exec, "
     "--connect\n"
     "or --listen) the harness's messages are sent once more and the answers of today are judged.\n"
-    "A scenario file is run as `plumbline test --scenarios FILE` would, and nothing else is.\n\n"
+    "A scenario file is run as `plumbline test --scenarios FILE` would, and nothing else is.\n"
+    "An entry of a corpus, or a case, is run once more and shown; without an implementation the\n"
+    "role's reference peer is tested, or with --mutant one with a rule broken.\n\n"
     "  --exec COMMAND     start the IUT; it finds its sockets in PLUMBLINE_FD and so on\n"
     "  --connect ADDRESS  unix:PATH, unix-stream:PATH, tcp:HOST:PORT, fd:N, vhost-user:PATH\n"
     "  --listen ADDRESS   wait for the IUT to connect\n"
+    "  --device-side ADDRESS  --carrier CARRIER  --memory PATH[,...]  --role ROLE\n"
+    "                     as of `plumbline test`\n"
     "  --spec DRAFT       of a scenario file; virtio-msg-r1 by default. A trace names its own\n"
     "  --max-msg-size N   only the parts of the trace with this maximum message size\n"
     "  --transport-features MASK  only those with these transport feature bits\n"
+    "  --mutant ID        of an entry: the reference peer with this rule broken\n"
     "  --json FILE  --junit FILE   reports; FILE - is standard output\n"
     "  --verbose          every clause and every scenario\n"
     "  --quiet            only the last line\n";
@@ -148,7 +161,7 @@ static int replay_with(struct replay_args *a, const struct pl_scenarios *scenari
             declared[i] = p->declares[i].clause;
         struct pl_suite_options options = {.scenarios = scenarios,
                                            .port = a->iut.port,
-                                           .role = "device",
+                                           .role = a->role,
                                            .iut = a->iut.port ? a->iut.name : a->words[0],
                                            .repeat = repeat,
                                            .repeat_whole = true,
@@ -169,10 +182,16 @@ static int replay_with(struct replay_args *a, const struct pl_scenarios *scenari
 static int replay_trace(struct replay_args *a)
 {
     char error[1024], repeat[2048];
-    const struct pl_spec *spec = pl_replay_spec(a->words[0], error, sizeof(error));
+    enum pl_iut iut = PL_IUT_DEVICE;
+    const struct pl_spec *spec = pl_replay_spec(a->words[0], &iut, error, sizeof(error));
     if (!spec)
         return pl_cli_error(PL_EXIT_USAGE, "%s", error);
     bool live = a->words[1] || a->iut.exec || a->iut.connect || a->iut.listen;
+    a->role = iut == PL_IUT_DRIVER ? "driver" : iut == PL_IUT_BUS ? "bus" : "device";
+    if (live && iut != PL_IUT_DEVICE)
+        return pl_cli_error(PL_EXIT_USAGE,
+                            "%s: a trace of a %s is judged as it stands; it cannot be sent again",
+                            a->words[0], a->role);
     repeat_command(a, repeat, sizeof(repeat));
     a->iut.profile_path = a->words[1];
     a->iut.spec_name = spec->name;
@@ -189,6 +208,34 @@ static int replay_trace(struct replay_args *a)
     if (live)
         pl_cli_iut_close(&a->iut);
     return err;
+}
+
+/* --- an entry of a corpus --- */
+
+static int replay_entry(struct replay_args *a)
+{
+    struct pl_cli_iut *iut = &a->iut;
+    bool live = a->words[1] || iut->exec || iut->connect || iut->listen;
+    if (a->output.json || a->output.junit || a->max_msg_size || a->features || iut->spec_name)
+        return pl_cli_error(PL_EXIT_USAGE,
+                            "%s: an entry of a corpus has no reports, and states "
+                            "draft and bus itself",
+                            a->words[0]);
+    if (a->mutant && live)
+        return pl_cli_error(PL_EXIT_USAGE, "--mutant is of the reference peer, not of this one");
+    iut->profile_path = a->words[1];
+    return pl_cli_entry_replay(a->words[0], iut, live, a->mutant, a->output.quiet);
+}
+
+/* A finding's folder stands for its case. */
+static void open_finding(struct replay_args *a)
+{
+    struct stat st;
+    if (stat(a->words[0], &st) < 0 || !S_ISDIR(st.st_mode))
+        return;
+    snprintf(a->of_finding, sizeof(a->of_finding), "%.1000s/case.txt", a->words[0]);
+    if (access(a->of_finding, F_OK) == 0)
+        a->words[0] = a->of_finding;
 }
 
 /* A pcapng file begins with a block type that reads the same from either end. */
@@ -211,12 +258,10 @@ int pl_cmd_replay(int argc, char **argv)
 {
     struct replay_args a = {0};
     const struct pl_cli_option options[] = {
-        {.name = "--exec", .value = &a.iut.exec},
-        {.name = "--connect", .value = &a.iut.connect},
-        {.name = "--listen", .value = &a.iut.listen},
-        {.name = "--spec", .value = &a.iut.spec_name},
+        PL_CLI_REACH(a.iut),
         {.name = "--max-msg-size", .value = &a.max_msg_size},
         {.name = "--transport-features", .value = &a.features},
+        {.name = "--mutant", .value = &a.mutant},
         {.name = "--json", .value = &a.output.json},
         {.name = "--junit", .value = &a.output.junit},
         {.name = "--verbose", .flag = &a.output.verbose},
@@ -234,6 +279,11 @@ int pl_cmd_replay(int argc, char **argv)
     }
     if (!a.words[0])
         return pl_cli_error(PL_EXIT_USAGE, "replay: there is no FILE to replay");
+    open_finding(&a);
+    if (pl_cli_is_entry(a.words[0]))
+        return replay_entry(&a);
+    if (a.mutant)
+        return pl_cli_error(PL_EXIT_USAGE, "--mutant is for entries of a corpus");
     err = is_trace(a.words[0], &trace);
     if (err)
         return err;

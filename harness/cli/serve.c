@@ -9,29 +9,57 @@
 #include "port/memory.h"
 
 static const char usage[] =
-    "usage: plumbline serve device [OPTIONS]\n\n"
-    "  --type T             block (default), net, console, entropy, gpu\n"
+    "usage: plumbline serve device [OPTIONS]\n"
+    "       plumbline serve driver [OPTIONS]\n"
+    "       plumbline serve bus [OPTIONS]\n\n"
+    "  --type T             device: block (default), net, console, entropy, gpu;\n"
+    "                       driver: drives devices of this type only\n"
     "  --file PATH          what a block device's sectors are kept in; else in memory\n"
     "  --mutant ID          with one rule of the specification broken\n"
     "  --option NAME=VALUE  one of the freedoms that the draft leaves; --list-options names them\n"
     "  --connect ADDRESS    connect and serve until the other end closes the connection\n"
-    "  --listen ADDRESS     serve one connection after the other, each with a fresh device\n"
+    "  --listen ADDRESS     serve one connection after the other, each with a fresh peer\n"
+    "  --device-side ADDRESS  of a bus: its device side, connected or listened on as the driver\n"
+    "                       side is\n"
     "  --memory PATH[,size=16MiB][,base=0x100000000]\n"
-    "                       virtqueues and buffers are in this file; the driver maps it, too\n"
+    "                       virtqueues and buffers are in this file; the other end maps it, too\n"
     "  --bus PARAMETERS     'revision=1 max_msg_size=264 features=0x0'\n"
     "  --spec S             the draft\n"
     "  --seed N             of everything that is drawn\n"
+    "  --clock C            real (default); messages: time passes with each message, and while\n"
+    "                       none comes\n"
     "  --list-mutants       ids, clauses and texts, separated by tabs\n"
     "  --list-options       names and defaults\n\n"
     "ADDRESS is unix:PATH, unix-stream:PATH, tcp:HOST:PORT or\n"
     "spsc:NAME[,dir=DIR][,size=BYTES][,wakeup=PATH|none]. Without one it is what PLUMBLINE_SPSC\n"
     "says, or the socket that is the descriptor PLUMBLINE_FD; PLUMBLINE_CTL_FD, PLUMBLINE_MEM_FD,\n"
-    "_BASE and _SIZE, and PLUMBLINE_BUS are used where they are set.\n";
+    "_BASE and _SIZE, and PLUMBLINE_BUS are used where they are set; a bus finds its device side "
+    "in\n"
+    "PLUMBLINE_DEVICE_FD.\n"
+    "A driver that has a control socket waits there to be told to start; without one it starts by\n"
+    "itself, does some I/O, and stays (option end).\n";
 
-static int list_mutants(const struct pl_spec *spec)
+static int list_bus(const struct pl_spec *spec, bool mutants)
+{
+    size_t n_mutants, n_options;
+    const struct pl_bus_mutant *list = pl_bus_mutants(spec, &n_mutants);
+    const struct pl_bus_option *options = pl_bus_options(spec, &n_options);
+    for (size_t i = 0; mutants && i < n_mutants; i++) {
+        printf("%s\t", list[i].id);
+        for (size_t k = 0; list[i].clauses[k]; k++)
+            printf("%s%s", k ? "," : "", list[i].clauses[k]);
+        printf("\t%s\n", list[i].text);
+    }
+    for (size_t i = 0; !mutants && i < n_options; i++)
+        printf("%s=%llu\n", options[i].name, (unsigned long long)options[i].value);
+    return 0;
+}
+
+static int list_mutants(const struct pl_serve_request *request)
 {
     size_t n;
-    const struct pl_mutant *mutants = pl_device_mutants(spec, &n);
+    const struct pl_mutant *mutants = request->driver ? pl_driver_mutants(request->spec, &n)
+                                                      : pl_device_mutants(request->spec, &n);
     for (size_t i = 0; i < n; i++) {
         printf("%s\t", mutants[i].id);
         for (size_t k = 0; mutants[i].clauses[k]; k++)
@@ -41,10 +69,11 @@ static int list_mutants(const struct pl_spec *spec)
     return 0;
 }
 
-static int list_options(const struct pl_spec *spec)
+static int list_options(const struct pl_serve_request *request)
 {
     size_t n;
-    const struct pl_device_option *options = pl_device_options(spec, &n);
+    const struct pl_device_option *options = request->driver ? pl_driver_options(request->spec, &n)
+                                                             : pl_device_options(request->spec, &n);
     for (size_t i = 0; i < n; i++)
         printf("%s=%llu\n", options[i].name, (unsigned long long)options[i].value);
     return 0;
@@ -120,27 +149,72 @@ static int map_memory(struct pl_serve_request *request)
     return 0;
 }
 
-/* Check what belongs together, and fill in the device's configuration. */
-static int prepare(struct pl_serve_request *request)
+/* With a control socket a driver waits there, unless it is told otherwise. */
+static void wait_for_control(struct pl_serve_request *request)
+{
+    size_t n = 0;
+    if (request->connect || request->listen || !getenv("PLUMBLINE_CTL_FD"))
+        return;
+    for (; request->options[n]; n++)
+        if (strncmp(request->options[n], "wait=", 5) == 0)
+            return;
+    request->options[n] = "wait=1";
+}
+
+/* Fill in the peer's configuration, and check it. */
+static int configure(struct pl_serve_request *request)
 {
     char error[512];
-    if (!request->role || strcmp(request->role, "device") != 0)
-        return pl_cli_error(PL_EXIT_USAGE, "serve: '%s' is no reference peer; there is device",
-                            request->role ? request->role : "");
-    if (request->connect && request->listen)
-        return pl_cli_error(PL_EXIT_USAGE, "serve: --connect and --listen exclude each other");
-    request->spec = pl_cli_spec(request->spec_name);
-    if (!request->spec)
-        return PL_EXIT_USAGE;
+    uint64_t seed = 0;
+    if (request->seed && !pl_cli_u64(request->seed, &seed))
+        return pl_cli_error(PL_EXIT_USAGE, "--seed: '%s' is no number", request->seed);
+    if (request->bus) {
+        request->bus_config = (struct pl_bus_config){
+            .spec = request->spec->name, .mutant = request->mutant, .options = request->options};
+        if (pl_bus_config_check(&request->bus_config, error, sizeof(error)) < 0)
+            return pl_cli_error(PL_EXIT_USAGE, "%s", error);
+        return 0;
+    }
+    if (request->driver)
+        wait_for_control(request);
     request->config.spec = request->spec->name;
     request->config.type = request->type;
     request->config.mutant = request->mutant;
     request->config.options = request->options;
-    if (request->seed && !pl_cli_u64(request->seed, &request->config.seed))
-        return pl_cli_error(PL_EXIT_USAGE, "--seed: '%s' is no number", request->seed);
-    if (pl_device_config_check(&request->config, error, sizeof(error)) < 0)
-        return pl_cli_error(PL_EXIT_USAGE, "%s", error);
-    return 0;
+    request->config.seed = seed;
+    request->driver_config = (struct pl_driver_config){request->spec->name, request->type,
+                                                       request->mutant, request->options, seed};
+    int err = request->driver
+                  ? pl_driver_config_check(&request->driver_config, error, sizeof(error))
+                  : pl_device_config_check(&request->config, error, sizeof(error));
+    return err < 0 ? pl_cli_error(PL_EXIT_USAGE, "%s", error) : 0;
+}
+
+/* Check what belongs together. */
+static int prepare(struct pl_serve_request *request)
+{
+    request->driver = request->role && strcmp(request->role, "driver") == 0;
+    request->bus = request->role && strcmp(request->role, "bus") == 0;
+    if (!request->role ||
+        (!request->driver && !request->bus && strcmp(request->role, "device") != 0))
+        return pl_cli_error(PL_EXIT_USAGE,
+                            "serve: '%s' is no reference peer; there are device, driver and bus",
+                            request->role ? request->role : "");
+    if (request->connect && request->listen)
+        return pl_cli_error(PL_EXIT_USAGE, "serve: --connect and --listen exclude each other");
+    if (request->driver && request->config.file)
+        return pl_cli_error(PL_EXIT_USAGE, "serve: --file is for a device");
+    request->by_messages = request->clock && strcmp(request->clock, "messages") == 0;
+    if (request->clock && !request->by_messages && strcmp(request->clock, "real") != 0)
+        return pl_cli_error(PL_EXIT_USAGE, "--clock: '%s' is neither real nor messages",
+                            request->clock);
+    if (request->device_side && (!request->bus || (!request->connect && !request->listen)))
+        return pl_cli_error(PL_EXIT_USAGE, "serve: --device-side goes with bus and --connect or "
+                                           "--listen");
+    if (request->bus && (request->type || request->config.file || request->memory))
+        return pl_cli_error(PL_EXIT_USAGE, "serve: a bus has no --type, --file and --memory");
+    request->spec = pl_cli_spec(request->spec_name);
+    return request->spec ? configure(request) : PL_EXIT_USAGE;
 }
 
 int pl_cmd_serve(int argc, char **argv)
@@ -150,15 +224,15 @@ int pl_cmd_serve(int argc, char **argv)
         {.name = "--type", .value = &request.type},
         {.name = "--file", .value = &request.config.file},
         {.name = "--mutant", .value = &request.mutant},
-        {.name = "--option",
-         .list = request.options,
-         .list_max = sizeof(request.options) / sizeof(request.options[0])},
+        {.name = "--option", .list = request.options, .list_max = PL_SERVE_OPTIONS},
         {.name = "--connect", .value = &request.connect},
         {.name = "--listen", .value = &request.listen},
+        {.name = "--device-side", .value = &request.device_side},
         {.name = "--bus", .value = &request.bus_text},
         {.name = "--memory", .value = &request.memory},
         {.name = "--spec", .value = &request.spec_name},
         {.name = "--seed", .value = &request.seed},
+        {.name = "--clock", .value = &request.clock},
         {.name = "--list-mutants", .flag = &request.list_mutants},
         {.name = "--list-options", .flag = &request.list_options},
         {.name = "--help", .flag = &request.help},
@@ -174,13 +248,17 @@ int pl_cmd_serve(int argc, char **argv)
     err = prepare(&request);
     if (err)
         return err;
+    if (request.bus && (request.list_mutants || request.list_options))
+        return list_bus(request.spec, request.list_mutants);
     if (request.list_mutants)
-        return list_mutants(request.spec);
+        return list_mutants(&request);
     if (request.list_options)
-        return list_options(request.spec);
+        return list_options(&request);
     struct pl_serve_place place;
     pl_serve_place(&request, &place);
     err = read_bus(&request, &place);
+    if (!err && request.bus)
+        return pl_serve_bus(&request);
     if (!err)
         err = map_memory(&request);
     if (!err)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,16 +13,27 @@
 
 #define CONTROL_LINE 4096
 #define BATCH        256 /* messages between two looks at the control socket */
+#define MESSAGES     4   /* in a millisecond, where messages are the clock */
+#define IDLE_MS      20  /* that clock goes on where nothing came for so long */
+
+/* A line of a socket, not yet whole. */
+struct line {
+    char text[CONTROL_LINE];
+    size_t fill;
+    bool lost; /* it is too long: dropped up to its end */
+};
 
 /* What the loop holds. */
 struct loop {
     const struct pl_serve *serve;
     struct pl_chan chan;
     uint64_t start_ms;
-    char line[CONTROL_LINE]; /* of the control socket, not yet whole */
-    size_t line_fill;
-    bool line_lost; /* the line is too long: dropped up to its end */
+    uint64_t messages; /* taken so far; also time that passed without any */
+    struct line control, clock;
+    bool answer_due; /* the peer is at work on a control line */
     int ctl_fd;
+    int clock_fd;
+    uint64_t clock_ms; /* what the harness's clock shows */
     uint8_t in[PL_MSG_MAX + 1], out[PL_MSG_MAX + 1];
 };
 
@@ -35,19 +47,49 @@ static uint64_t clock_ms(void)
 /* Tell the endpoint the time; the time. */
 static uint64_t tick(struct loop *loop)
 {
-    uint64_t now = clock_ms() - loop->start_ms;
+    uint64_t now = loop->clock_fd >= 0        ? loop->clock_ms
+                   : loop->serve->by_messages ? loop->messages / MESSAGES
+                                              : clock_ms() - loop->start_ms;
     loop->serve->ops->advance(loop->serve->self, now);
     return now;
 }
 
-/* Send everything that the endpoint has ready. */
+/* Say a control line's answer; `answer` has room for one character more. */
+static void say(struct loop *loop, char *answer)
+{
+    size_t length = strlen(answer);
+    answer[length++] = '\n';
+    for (size_t done = 0; done < length;) {
+        ssize_t n = write(loop->ctl_fd, answer + done, length - done);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return; /* nobody listens to control any more */
+        done += n > 0 ? (size_t)n : 0;
+    }
+}
+
+/* The answer to a control line that took its time. */
+static void late_answer(struct loop *loop)
+{
+    const struct pl_serve *serve = loop->serve;
+    char answer[512];
+    if (!loop->answer_due || !serve->ops->answer ||
+        serve->ops->answer(serve->self, answer, sizeof(answer) - 1) <= 0)
+        return;
+    loop->answer_due = false;
+    if (loop->ctl_fd >= 0)
+        say(loop, answer);
+}
+
+/* Send everything that the endpoint has ready, and what it has to say to control behind that. */
 static int flush(struct loop *loop)
 {
     const struct pl_serve *serve = loop->serve;
     for (;;) {
         int size = serve->ops->poll(serve->self, loop->out, sizeof(loop->out));
-        if (size <= 0)
+        if (size <= 0) {
+            late_answer(loop);
             return size;
+        }
         int err = pl_chan_send(&loop->chan, loop->out, (size_t)size, -1);
         if (err < 0)
             return err;
@@ -67,6 +109,7 @@ static int step(struct loop *loop, enum wait wait)
         return 1; /* a packet that is no message at all: dropped */
     if (size <= 0)
         return size;
+    loop->messages++;
     tick(loop);
     int err = serve->ops->deliver(serve->self, loop->in, (size_t)size);
     if (err < 0 && err != -ENOBUFS)
@@ -86,94 +129,170 @@ static int drain(struct loop *loop)
     return 0;
 }
 
-/* Answer one control line. What it brought about is sent before its answer. */
-static int answer_line(struct loop *loop)
-{
-    const struct pl_serve *serve = loop->serve;
-    char answer[512] = "error the line is too long";
-    tick(loop);
-    if (!loop->line_lost &&
-        serve->ops->control(serve->self, loop->line, answer, sizeof(answer) - 1))
-        snprintf(answer, sizeof(answer), "error the peer could not take this line");
-    int err = flush(loop);
-    if (err < 0)
-        return err;
-    size_t length = strlen(answer);
-    answer[length++] = '\n';
-    for (size_t done = 0; done < length;) {
-        ssize_t n = write(loop->ctl_fd, answer + done, length - done);
-        if (n < 0 && errno != EINTR && errno != EAGAIN)
-            return 0; /* nobody listens to control any more */
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
+/* --- lines of the control and the clock's socket --- */
 
-static int take_control_bytes(struct loop *loop, const char *bytes, size_t n)
+/* Take bytes; each line that they end is worked on. 0, or the negative errno of that. */
+static int take_bytes(struct loop *loop, struct line *line, const char *bytes, size_t n,
+                      int (*whole)(struct loop *loop))
 {
     for (size_t i = 0; i < n; i++) {
         if (bytes[i] != '\n') {
-            loop->line_lost = loop->line_lost || loop->line_fill + 1 >= sizeof(loop->line);
-            if (!loop->line_lost)
-                loop->line[loop->line_fill++] = bytes[i];
+            line->lost = line->lost || line->fill + 1 >= sizeof(line->text);
+            if (!line->lost)
+                line->text[line->fill++] = bytes[i];
             continue;
         }
-        loop->line[loop->line_fill] = '\0';
-        int err = answer_line(loop);
-        loop->line_fill = 0;
-        loop->line_lost = false;
+        line->text[line->fill] = '\0';
+        int err = whole(loop);
+        line->fill = 0;
+        line->lost = false;
         if (err < 0)
             return err;
     }
     return 0;
 }
 
-static int read_control(struct loop *loop)
+/* Read what is there: 0, or a negative errno; *fd is closed and -1 where its other end is. */
+static int read_lines(struct loop *loop, int *fd, struct line *line,
+                      int (*whole)(struct loop *loop))
 {
     char bytes[1024];
-    ssize_t n = read(loop->ctl_fd, bytes, sizeof(bytes));
+    ssize_t n = read(*fd, bytes, sizeof(bytes));
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return 0;
     if (n > 0)
-        return take_control_bytes(loop, bytes, (size_t)n);
-    close(loop->ctl_fd);
-    loop->ctl_fd = -1;
+        return take_bytes(loop, line, bytes, (size_t)n, whole);
+    close(*fd);
+    *fd = -1;
     return 0;
+}
+
+/* Answer one control line, now or when the peer is through. What it brought about is sent first. */
+static int answer_line(struct loop *loop)
+{
+    const struct pl_serve *serve = loop->serve;
+    char answer[512] = "error the line is too long";
+    int later = 0;
+    tick(loop);
+    if (!loop->control.lost)
+        later = serve->ops->control(serve->self, loop->control.text, answer, sizeof(answer) - 1);
+    if (later < 0)
+        snprintf(answer, sizeof(answer), "error the peer could not take this line");
+    loop->answer_due = later > 0;
+    int err = flush(loop);
+    if (later <= 0 && (err >= 0 || err == -ESHUTDOWN))
+        say(loop, answer);
+    return err;
+}
+
+static int read_control(struct loop *loop)
+{
+    return read_lines(loop, &loop->ctl_fd, &loop->control, answer_line);
+}
+
+/* --- the harness's clock --- */
+
+static bool readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+/* Nobody moves the clock any more. */
+static void lose_clock(struct loop *loop)
+{
+    close(loop->clock_fd);
+    loop->clock_fd = -1;
+}
+
+static void go_on_by_real_time(struct loop *loop)
+{
+    loop->start_ms = clock_ms() - loop->clock_ms;
+}
+
+/*
+ * Everything that was sent before the clock's line is dealt with, then time passes, and what that
+ * brings about is sent before the harness is told how long nothing more will happen.
+ */
+static int pass_time(struct loop *loop)
+{
+    const struct pl_serve *serve = loop->serve;
+    unsigned long long ms;
+    char answer[48];
+    if (loop->clock_fd < 0) /* lost with a line before this one */
+        return 0;
+    if (sscanf(loop->clock.text, "elapse %llu", &ms) != 1) {
+        lose_clock(loop);
+        return 0;
+    }
+    int err = drain(loop);
+    while (err >= 0 && readable(loop->ctl_fd))
+        err = read_control(loop);
+    loop->clock_ms += ms;
+    tick(loop);
+    if (err >= 0)
+        err = flush(loop);
+    if (err >= 0)
+        err = drain(loop);
+    uint64_t next = serve->ops->next_ms(serve->self), now = loop->clock_ms;
+    int size = next == UINT64_MAX ? snprintf(answer, sizeof(answer), "rest never\n")
+                                  : snprintf(answer, sizeof(answer), "rest %llu\n",
+                                             (unsigned long long)(next > now ? next - now : 0));
+    if (err >= 0 && send(loop->clock_fd, answer, (size_t)size, MSG_NOSIGNAL) != size)
+        lose_clock(loop);
+    return err;
+}
+
+static int read_clock(struct loop *loop)
+{
+    int err = read_lines(loop, &loop->clock_fd, &loop->clock, pass_time);
+    if (loop->clock_fd < 0)
+        go_on_by_real_time(loop);
+    return err;
 }
 
 /* Sleep until a message or a control line comes or the endpoint's own time has come. */
 static int wait_for_work(struct loop *loop)
 {
     const struct pl_serve *serve = loop->serve;
-    struct pollfd fds[2] = {{.fd = loop->chan.fd, .events = POLLIN},
-                            {.fd = loop->ctl_fd, .events = POLLIN}};
-    uint64_t next = serve->ops->next_ms(serve->self);
+    struct pollfd fds[3] = {{.fd = loop->chan.fd, .events = POLLIN},
+                            {.fd = loop->ctl_fd, .events = POLLIN},
+                            {.fd = loop->clock_fd, .events = POLLIN}};
+    uint64_t next = serve->ops->next_ms(serve->self), now = 0;
     int timeout = -1;
-    if (next != UINT64_MAX) {
-        uint64_t now = tick(loop);
+    if (next != UINT64_MAX && loop->clock_fd < 0) {
+        now = tick(loop);
         timeout = next <= now ? 0 : next - now < 1000 ? (int)(next - now) : 1000;
+        if (serve->by_messages && next > now && timeout < IDLE_MS)
+            timeout = IDLE_MS;
     }
-    if (poll(fds, 2, timeout) < 0 && errno != EINTR)
+    int got = poll(fds, 3, timeout);
+    if (got < 0 && errno != EINTR)
         return -errno;
+    if (got == 0 && next > now && serve->by_messages) /* nobody moves: on to what happens next */
+        loop->messages = next * MESSAGES;
     if (timeout >= 0) {
         tick(loop);
         int err = flush(loop);
         if (err < 0)
             return err;
     }
-    return loop->ctl_fd >= 0 && fds[1].revents ? read_control(loop) : 0;
+    if (loop->ctl_fd >= 0 && fds[1].revents)
+        return read_control(loop);
+    return loop->clock_fd >= 0 && fds[2].revents ? read_clock(loop) : 0;
 }
 
 /* Can nothing but a message happen? Then a blocking read is the cheapest way to wait. */
 static bool only_messages(const struct loop *loop)
 {
-    return loop->ctl_fd < 0 && loop->serve->ops->next_ms(loop->serve->self) == UINT64_MAX;
+    return loop->ctl_fd < 0 && loop->clock_fd < 0 &&
+           loop->serve->ops->next_ms(loop->serve->self) == UINT64_MAX;
 }
 
 static int run(struct loop *loop)
 {
-    for (;;) {
-        int err;
+    int err = flush(loop); /* a driver is the first to speak */
+    while (err >= 0) {
         if (only_messages(loop)) {
             err = step(loop, WAIT_FOR_EVER);
         } else {
@@ -181,9 +300,8 @@ static int run(struct loop *loop)
             if (err >= 0)
                 err = wait_for_work(loop);
         }
-        if (err < 0)
-            return err;
     }
+    return err;
 }
 
 int pl_serve_run(struct pl_serve *serve, char *error, size_t cap)
@@ -195,6 +313,7 @@ int pl_serve_run(struct pl_serve *serve, char *error, size_t cap)
     }
     loop->serve = serve;
     loop->ctl_fd = serve->ctl_fd;
+    loop->clock_fd = serve->clock_fd;
     loop->start_ms = clock_ms();
     loop->chan = serve->chan;
     int err = run(loop);
@@ -202,6 +321,9 @@ int pl_serve_run(struct pl_serve *serve, char *error, size_t cap)
     pl_chan_close(&loop->chan);
     if (loop->ctl_fd >= 0)
         close(loop->ctl_fd);
+    if (loop->clock_fd >= 0)
+        close(loop->clock_fd);
     free(loop);
-    return err == -EPIPE ? 0 : err; /* end of file is the normal end */
+    /* End of file is the normal end, and so is that a driver has done what it wanted. */
+    return err == -EPIPE || err == -ESHUTDOWN ? 0 : err;
 }

@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 
-enum { SCENARIO_PATHS = 32, WITH_MAX = 32 };
+enum { SCENARIO_PATHS = 32, WITH_MAX = 32, JOBS = 16, JOBS_MAX = 64 };
 
 struct test_args {
     struct pl_cli_iut iut;
@@ -17,6 +17,8 @@ struct test_args {
     const char *scenarios[SCENARIO_PATHS];
     const char *with[WITH_MAX];
     bool help, exhaustive;
+    const char *jobs_text;
+    unsigned jobs;
 };
 
 static const char help[] =
@@ -26,11 +28,15 @@ static const char help[] =
     "  --exec COMMAND     start the IUT; it finds its sockets in PLUMBLINE_FD and so on\n"
     "  --connect ADDRESS  unix:PATH, unix-stream:PATH, tcp:HOST:PORT, fd:N, vhost-user:PATH,\n"
     "                     spsc:NAME[,dir=DIR][,size=BYTES][,wakeup=PATH|none]\n"
-    "  --listen ADDRESS   wait for the IUT to connect\n"
-    "  --carrier CARRIER  what --exec gives the IUT: seqpacket (default), stream, spsc\n"
+    "  --listen ADDRESS   wait for the IUT to connect; vhost-user:PATH[,commands=FIFO] with a\n"
+    "                     driver behind a front-end such as QEMU\n"
+    "  --device-side ADDRESS  of a bus: its device side, where --connect or --listen reach the\n"
+    "                     driver side\n"
+    "  --carrier CARRIER  what --exec gives the IUT: seqpacket (default), stream, spsc, "
+    "vhost-user\n"
     "  --memory PATH[,size=16MiB][,base=0x100000000]\n"
     "                     virtqueues and buffers are in this file; the IUT maps it, too\n"
-    "  --role ROLE        device (the profile's role by default)\n"
+    "  --role ROLE        device, driver or bus (the profile's role by default)\n"
     "  --spec DRAFT       virtio-msg-r1 by default\n"
     "  --select PATTERN   sections, clauses or scenarios; * and ?, separated by commas\n"
     "  --scenarios PATH   scenarios of your own, a file or a folder; may be repeated\n"
@@ -41,6 +47,8 @@ static const char help[] =
     "                     notification_data, reset_ms\n"
     "  --exhaustive       every choice of every parameter in every combination\n"
     "  --seed N           repeat what a run did at random\n"
+    "  --jobs N           so many drivers side by side: 16, since their lives are mostly waiting,\n"
+    "                     or 4 in virtual time\n"
     "  --json FILE  --junit FILE  --pcapng FILE   reports; FILE - is standard output\n"
     "  --verbose          every clause and every scenario\n"
     "  --quiet            only the last line\n";
@@ -114,10 +122,22 @@ static int with_options(const struct test_args *a, struct pl_suite_options *opti
     return 0;
 }
 
-static int any_selected(const struct pl_scenarios *scenarios, const char *select)
+/* The type of the device that a driver is given, as the profile says; NULL: it does not. */
+static const char *device_type(const struct pl_profile *p)
 {
-    for (size_t i = 0; i < scenarios->n; i++)
-        if (!select || pl_scenario_selected(&scenarios->list[i], select))
+    const char *type = p->n_devices ? p->devices[0].type : NULL;
+    if (type && strcmp(type, "blk") == 0)
+        return "block";
+    return type && strcmp(type, "rng") == 0 ? "entropy" : type;
+}
+
+static int any_selected(const struct pl_scenarios *scenarios, const char *role, const char *select)
+{
+    bool driver = pl_iut_of(role) == PL_IUT_DRIVER, bus = pl_iut_of(role) == PL_IUT_BUS;
+    const struct pl_scenario *list = bus ? scenarios->bus_list : scenarios->list;
+    for (size_t i = 0; i < (bus ? scenarios->n_bus : scenarios->n); i++)
+        if ((list[i].drive != NULL) == driver &&
+            (!select || pl_scenario_selected(&list[i], select)))
             return 0;
     return pl_cli_error(PL_EXIT_USAGE, "--select: '%s' matches no section, clause or scenario",
                         select);
@@ -179,6 +199,7 @@ static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, u
         .scenarios = scenarios,
         .port = a->iut.port,
         .role = a->iut.role,
+        .type = device_type(p),
         .iut = a->iut.name,
         .select = a->select,
         .repeat = a->iut.repeat,
@@ -190,6 +211,9 @@ static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, u
     if (err)
         return err;
     options.reduce = true;
+    options.jobs = !a->jobs_text && a->iut.port->virtual_time ? PL_CLI_JOBS_VIRTUAL : a->jobs;
+    options.another = pl_cli_iut_another;
+    options.port_opaque = &a->iut;
     if (!profile_lists(p, &lists))
         return pl_cli_error(PL_EXIT_INTERNAL, "out of memory");
     options.exhaustive = a->exhaustive;
@@ -215,7 +239,11 @@ static int run_with(struct test_args *a, const struct pl_scenarios *scenarios, u
 
 static int run_test(struct test_args *a)
 {
-    uint64_t seed = 1;
+    uint64_t seed = 1, jobs = JOBS;
+    if (a->jobs_text && (!pl_cli_u64(a->jobs_text, &jobs) || jobs < 1 || jobs > JOBS_MAX))
+        return pl_cli_error(PL_EXIT_USAGE, "--jobs: '%s' is not within 1 to %d", a->jobs_text,
+                            JOBS_MAX);
+    a->jobs = (unsigned)jobs;
     if (a->seed && !pl_cli_u64(a->seed, &seed))
         return pl_cli_error(PL_EXIT_USAGE, "--seed: '%s' is no 64-bit number", a->seed);
     int err = pl_cli_iut_open(&a->iut, "test");
@@ -224,8 +252,12 @@ static int run_test(struct test_args *a)
     struct pl_scenarios *scenarios = err ? NULL : pl_cli_scenarios(a->iut.spec, a->scenarios);
     if (!err && !scenarios)
         err = PL_EXIT_USAGE;
-    if (!err)
-        err = any_selected(scenarios, a->select);
+    bool script = !err && a->iut.port->one_life;
+    if (script && a->select && strcmp(a->select, PL_SCRIPTED_LIFE) != 0)
+        err = pl_cli_error(PL_EXIT_USAGE, "--select: '%s': behind %s there is nothing but %s",
+                           a->select, a->iut.port->name, PL_SCRIPTED_LIFE);
+    if (!err && !script)
+        err = any_selected(scenarios, a->iut.role, a->select);
     if (!err)
         err = run_with(a, scenarios, seed);
     pl_scenarios_free(scenarios);
@@ -237,13 +269,7 @@ int pl_cmd_test(int argc, char **argv)
 {
     struct test_args a = {0};
     const struct pl_cli_option options[] = {
-        {.name = "--exec", .value = &a.iut.exec},
-        {.name = "--connect", .value = &a.iut.connect},
-        {.name = "--listen", .value = &a.iut.listen},
-        {.name = "--carrier", .value = &a.iut.carrier},
-        {.name = "--memory", .value = &a.iut.memory},
-        {.name = "--role", .value = &a.iut.role},
-        {.name = "--spec", .value = &a.iut.spec_name},
+        PL_CLI_REACH(a.iut),
         {.name = "--select", .value = &a.select},
         {.name = "--scenarios",
          .value = &a.scenarios[0],
@@ -253,6 +279,7 @@ int pl_cmd_test(int argc, char **argv)
         {.name = "--max-msg-size", .value = &a.max_msg_size},
         {.name = "--transport-features", .value = &a.features},
         {.name = "--seed", .value = &a.seed},
+        {.name = "--jobs", .value = &a.jobs_text},
         {.name = "--json", .value = &a.output.json},
         {.name = "--junit", .value = &a.output.junit},
         {.name = "--pcapng", .value = &a.pcapng},
