@@ -302,7 +302,7 @@ static bool set_up(struct world *w)
     w->setup.size = w->setup.packed && size & 0x80 ? (uint16_t)((size & 0x7f) + 1)
                                                    : sizes[size % (size & 0x40 ? 8 : 7)];
     w->whole = (pl_ring_bytes(w->setup.packed, w->setup.size).whole + ENTRY - 1) / ENTRY * ENTRY;
-    w->memory = (struct pl_ring_memory){NULL, BASE, w->whole + ROOM};
+    w->memory = (struct pl_ring_memory){NULL, BASE, w->whole + ROOM, NULL};
     w->memory.mem = calloc(1, w->memory.size);
     if (!w->memory.mem || pl_ring_place(&w->setup, BASE) < 0)
         return false;
