@@ -11,7 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLUMBLINE = pathlib.Path(os.environ.get("PLUMBLINE", ROOT / "build" / "plumbline")).absolute()
-SECONDS = float(os.environ.get("PLUMBLINE_TEST_SECONDS", "60"))  # a hang, never a judgement of speed
+SECONDS = float(os.environ.get("PLUMBLINE_TEST_SECONDS", "240"))  # a hang, never a judgement of speed
 MARK = "PLUMBLINE_TEST_MARK"
 # For slow builds: fewer of what there are hundreds of. A share of 6 keeps one in six of the peers that are alike.
 QUICK = os.environ.get("PLUMBLINE_QUICK") == "1"
@@ -110,6 +110,16 @@ def file(tmp_path):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
     return write
+
+
+# Files are shared out in this order, then by name: what takes longest is not to be begun last.
+LONGEST = ("test_cli", "test_peers", "test_decode_replay_bench", "test_peers_driver", "test_peers_io", "test_bus", "test_bad_input",
+           "test_spsc", "test_storage_daemon", "test_driver", "test_fuzz", "test_docs", "test_reports")
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 def pytest_sessionfinish(session):

@@ -119,6 +119,27 @@ def test_the_seed_decides_on_the_rows(mine):
     assert rows[0] == rows[1] != rows[2]
 
 
+ONCE = """
+section: Mine
+scenarios:
+  - {name: once, clauses: GVQ-DEV-01, when: plain_size, steps: [fence]}
+"""
+
+
+@pytest.mark.parametrize("options, sizes", [
+    ([], {"264"}), (["--carrier", "spsc"], {"64"}), (["--max-msg-size", "104"], {"104"}), (["--with", "max_msg_size=52"], {"52"}),
+    (["--carrier", "spsc", "--with", "max_msg_size=52"], {"52"})])
+def test_the_plain_size_is_one_of_each_run(mine, options, sizes):
+    done, report = mine("--select", "once", *options, scenarios=ONCE)
+    assert {row["max_msg_size"] for row in rows_of(report, "once")} == sizes, done
+
+
+def test_a_failure_in_the_only_size_does_not_need_it(mine):
+    scenarios = ONCE.replace("[fence]", '[{expect: "0", clause: GVQ-DEV-01}]')
+    _, report = mine("--select", "once", "--with", "max_msg_size=104", scenarios=scenarios)
+    assert the_finding(report, "once")["matters"] == {}
+
+
 # --- fixing ---
 
 def test_a_fixed_parameter(mine):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What `decode`, `replay` and `bench` do: messages as text, traces judged and sent again, figures."""
 import json
+import os
 import random
 import subprocess
 
@@ -11,7 +12,7 @@ from report_tools import codec, write_pcapng
 
 SPEC = "virtio-msg-r1"
 PEER = ROOT / "tests" / "peers" / "device.py"
-MUTANTS = 2 if QUICK else 8
+MUTANTS = 2 if QUICK else 5 if os.environ.get("PLUMBLINE_E2E") == "quick" else 8
 
 
 @pytest.fixture(scope="module")
@@ -238,10 +239,21 @@ def test_bench_gives_figures(run, tmp_path):
     figures = json.loads(path.read_text())
     assert figures["schema"] == "plumbline-bench/1" and figures["quick"] is True
     assert [r["carrier"] for r in figures["round_trips"]] == ["unix", "unix-stream", "tcp", "spsc", "spsc-wakeup", "inprocess"]
-    for trip in figures["round_trips"]:
+    for trip in figures["round_trips"] + [figures["bus_round_trip"]]:
         assert trip["bare_ns"] > 0 and trip["ours_ns"] > 0 and trip["ratio"] > 0
     assert figures["oracle"]["ns_per_message"] > 0 and figures["oracle"]["messages"] > 1000
     for suite in ("suite", "suite_spsc"):
         assert figures[suite]["seconds"] > 0 and figures[suite]["messages"] > 1000 and figures[suite]["conforms"] is True
+    driver, bus, life = figures["suite_driver"], figures["suite_bus"], figures["driver_life"]
+    for suite in (driver, bus):
+        assert suite["seconds"] > 0 and suite["messages"] > 1000 and suite["conforms"] is True
+    assert driver["lives"] > 100 and bus["lives"] >= 1
+    assert life["ms"] > 0 and 20 < life["messages"] < driver["messages"] and 1 <= life["lives"] < driver["lives"]
+    assert all(f"\n{words}" in done.out for words in ("bus ", "driver suite ", "driver life ", "bus suite "))
+    assert [s["session"] for s in figures["sessions"]] == ["device", "device, I/O", "driver", "bus"]
+    for session in figures["sessions"] + [figures["socket_sessions"]]:
+        assert session["messages"] >= 8 and session["per_second"] > 0, session
+    assert figures["socket_sessions"]["bare_per_second"] > 0 and figures["socket_sessions"]["ratio"] > 0
+    assert "/s in-process, device, 8 messages each" in done.out and "/s over a socket, device, " in done.out
     assert figures["memory"]["self_kib"] > 0 and figures["memory"]["children_kib"] > 0
     assert run("bench", "--quick", "--json", "/no/such/folder/x", seconds=300).status == 2

@@ -12,22 +12,16 @@ import concurrent.futures
 import functools
 import json
 import os
-import pathlib
 import subprocess
 import sys
-import tempfile
-import zlib
 
 import pytest
 
-from conftest import PLUMBLINE, ROOT, SECONDS, run_program
+from conftest import PLUMBLINE, ROOT, SECONDS
+from peer_runs import MODE, Met, sampled, table
 
 DEVICE = ROOT / "tests" / "peers" / "device.py"
-PYTHON = "/usr/bin/python3"
-MODE = os.environ.get("PLUMBLINE_E2E") or "normal"
 JOBS = int(os.environ.get("PLUMBLINE_JOBS", "2"))
-if MODE not in ("normal", "quick", "full"):
-    raise ValueError("PLUMBLINE_E2E is '%s', neither quick nor full" % MODE)
 HANG = SECONDS * (4 if MODE == "full" else 1)
 
 # What only virtqueue I/O or a reading of the vendor's profile can break.
@@ -55,11 +49,6 @@ STRICT, BASELINE, SMALL, SMALL_BASELINE = (setting(264, 1), setting(264, 0), set
     setting(52, 0))
 
 
-def table(option):
-    return json.loads(subprocess.run([PYTHON, DEVICE, option], check=True, capture_output=True,
-        text=True).stdout)
-
-
 def judged_clauses():
     """What a report on a device judges; nothing where the program is not built."""
     if not PLUMBLINE.exists():
@@ -71,8 +60,8 @@ def judged_clauses():
 
 # What takes long in every scenario meets a few of them only.
 BRIEFLY = {"floods": ("--select", "core-messages,ORD-DEV-02")}
-STYLES, FAULTS, BAD = table("--list-styles"), table("--list-faults"), table("--list-bad")
-IO = set(table("--list-io")["styles"])  # left to test_peers_io.py
+STYLES, FAULTS, BAD = (table(DEVICE, "--list-" + what) for what in ("styles", "faults", "bad"))
+IO = set(table(DEVICE, "--list-io")["styles"])  # left to test_peers_io.py
 JUDGED = judged_clauses()
 
 
@@ -81,18 +70,13 @@ def expected(fault):
     return [c for c in FAULTS[fault]["clauses"] if c in JUDGED]
 
 
-def sampled(name, share):
-    """One name in `share`, the same ones whatever else there is."""
-    return not zlib.crc32(name.encode()) % share
-
-
 def styles(debatable):
     names = [name for name, one in STYLES.items() if one["debatable"] == debatable]
-    return [n for n in names if n not in IO and (MODE != "quick" or sampled(n, 8))]
+    return sampled([n for n in names if n not in IO], 16 if MODE == "quick" else 1)
 
 
 def faults():
-    """All faults; in a quick run half of those that first break a clause."""
+    """All faults; in a quick run a third of those that first break a clause."""
     if MODE != "quick":
         return list(FAULTS)
     met, chosen = set(), []
@@ -101,33 +85,26 @@ def faults():
         if new and name not in BY_DESIGN:
             chosen.append(name)
             met |= new
-    return [name for name in chosen if sampled(name, 2)]
+    return sampled(chosen, 3)
 
 
 def processes():
     """All misbehaving processes; in a quick run some of them."""
-    return [n for n in BAD if MODE != "quick" or sampled(n, 3)]
+    return sampled(BAD, 3 if MODE == "quick" else 1)
 
 
-class Peer:
+class Peer(Met):
     """All runs of `plumbline test` with one peer."""
 
     def __init__(self, kind, name):
-        self.kind, self.name, self.runs, self.reports = kind, name, [], []
+        super().__init__(DEVICE, kind, name, HANG)
+        self.name = name
         getattr(self, "meet_" + kind)()
 
     def run(self, *options):
-        """One run more; what it ends with and reports joins that of the runs before."""
-        command = "%s -S -E %s --%s %s" % (PYTHON, DEVICE, self.kind, self.name)
-        with tempfile.TemporaryDirectory() as place:
-            path = pathlib.Path(place, "report.json")
-            done = run_program("test", "--exec", command, *options, "--json", path, "--quiet",
-                seconds=HANG)
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
-        assert done.status in (0, 1, 3), done
-        self.runs.append(done)
-        if text:
-            self.reports.append(json.loads(text))
+        super().run(*options)
+        assert self.runs[-1].status in (0, 1, 3), self.runs[-1]
+        return self
 
     def meet_style(self):
         few = [STRICT] if MODE == "quick" else [STRICT, SMALL_BASELINE]
@@ -153,24 +130,8 @@ class Peer:
     def caught(self):
         return self.clauses("fail", "warning") & set(FAULTS[self.name]["clauses"])
 
-    def clauses(self, *verdicts):
-        return {c["id"] for report in self.reports for c in report["clauses"] if c["verdict"] in
-            verdicts}
-
     def kinds(self):
         return {f["kind"] for report in self.reports for f in report["findings"]}
-
-    def statuses(self):
-        return {done.status for done in self.runs}
-
-    def __str__(self):
-        found = ["%s %s: %s" % (f["kind"], f.get("clause", ""), f["text"]) for report in
-            self.reports for f in report["findings"]]
-        return "\n".join(found[:40] + ["%s: exit status %s after %.1f s\n%s" %
-            (" ".join(map(str, done.command[4:])), done.status, done.seconds, done.err[-1000:]) for
-            done in self.runs])
-
-    __repr__ = __str__
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import json
 import mmap
 import os
 import pathlib
+import signal
 import socket
 import struct
 import subprocess
@@ -81,7 +82,9 @@ def name():
 @contextlib.contextmanager
 def serving(*args):
     """`plumbline serve device` in the background, from its first line on; ended afterwards."""
-    with subprocess.Popen([PLUMBLINE, "serve", "device", *map(str, args)], stderr=subprocess.PIPE, text=True) as process:
+    # A shell's background jobs ignore SIGINT, and what they start would, too.
+    with subprocess.Popen([PLUMBLINE, "serve", "device", *map(str, args)], stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
         try:
             line = process.stderr.readline()
             assert "listening on" in line, line + process.stderr.read()
@@ -127,6 +130,19 @@ def test_client_polling(name):
             assert ask(out, back, GET_DEVICE_STATUS, token=i + 1) == status
 
 
+@pytest.mark.parametrize("pause", [0, 0.003, 0.01])
+def test_messages_as_the_clock(name, pause):
+    """Four messages are a millisecond, however much time passes between them: so long does a reset take."""
+    with serving("--listen", f"spsc:{name}", "--option", "reset_delay=2", "--clock", "messages"), rings(name) as (out, back):
+        ask(out, back, SET_DEVICE_STATUS, struct.pack("<I", 1))
+        ask(out, back, SET_DEVICE_STATUS, bytes(4))
+        polls = 0
+        while ask(out, back, GET_DEVICE_STATUS) != bytes(4):
+            polls += 1
+            time.sleep(pause)
+        assert 4 <= polls <= 8
+
+
 def test_client_with_wakeup(name, tmp_path):
     wake = tmp_path / "wake"
     with serving("--listen", f"spsc:{name},dir={tmp_path},size=512,wakeup={wake}"):
@@ -141,6 +157,21 @@ def test_client_with_wakeup(name, tmp_path):
                 end.shutdown(socket.SHUT_WR)
                 while end.recv(16):  # until it lets go
                     pass
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_signal_leaves_no_files(name, tmp_path, end, connected):
+    """The signal ends it as it would end any program, and what it made is gone then."""
+    with serving("--listen", f"spsc:{name},dir={tmp_path},wakeup={tmp_path / 'wake'}") as process:
+        assert len(list(tmp_path.iterdir())) == 3
+        with socket.socket(socket.AF_UNIX) as socket_end, rings(name, tmp_path) as (out, back):
+            if connected:
+                socket_end.connect(str(tmp_path / "wake"))
+                ask(out, back, GET_DEVICE_STATUS, socket_end=socket_end)
+            process.send_signal(end)
+            assert process.wait(SECONDS) == -end
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("spoil, words", [
@@ -206,6 +237,58 @@ def test_started_device_with_a_mutant_fails_its_clause(run, tmp_path):
     done = run("test", "--exec", f"{PLUMBLINE} serve device --mutant RVQ-DEV-01.first", "--carrier", "spsc", "--json", "r.json")
     assert done.status == 1, done
     assert {f["clause"] for f in report(tmp_path)["findings"]} == {"RVQ-DEV-01"}
+
+
+@pytest.mark.parametrize("carrier, mutant, clause, words", [
+    ("stream", "HDR-DEV-02.zero", "HDR-DEV-02", "less than the header"),
+    ("stream", "HDR-DEV-02.maximum", "HDR-DEV-02", "never come"),
+    ("stream", "LIMIT-DEV-01.features", "LIMIT-DEV-01", "carries at most"),
+    ("stream", "END-DEV-01.msg-size", "END-DEV-01", "big-endian"),
+    ("spsc", "HDR-DEV-02.zero", "HDR-DEV-02", "less than the header"),
+    ("spsc", "END-DEV-01.msg-size", "END-DEV-01", "big-endian")])
+def test_a_header_that_loses_the_framing_is_judged(run, tmp_path, carrier, mutant, clause, words):
+    done = run("test", "--exec", f"{PLUMBLINE} serve device --mutant {mutant}", "--carrier", carrier, "--json", "r.json",
+               "--pcapng", "t.pcapng", "--select", "core-*," + clause)
+    assert done.status == 1, done
+    found = [f for f in report(tmp_path)["findings"] if f["clause"] == clause]
+    assert found and any(words in f["text"] for f in found), done
+    again = run("replay", "t.pcapng", "--json", "again.json")
+    assert again.status == 1, again
+    assert clause in {f["clause"] for f in json.loads((tmp_path / "again.json").read_text())["findings"]}, again
+
+
+@pytest.mark.parametrize("carrier", ["stream", "spsc"])
+def test_a_driver_started_over_each_carrier(run, tmp_path, carrier):
+    select = "generation-moves-ahead-of-any-message,malformed-events"
+    done = run("test", "--role", "driver", "--exec", f"{PLUMBLINE} serve driver", "--carrier", carrier, "--select", select)
+    assert done.status == 0 and "2 passed of 2" in done.out, done
+    done = run("test", "--role", "driver", "--exec", f"{PLUMBLINE} serve driver --mutant HDR-DRV-02.zero", "--carrier", carrier,
+               "--select", "HDR-DRV-02", "--json", "r.json")
+    assert done.status == 1 and "HDR-DRV-02" in {f["clause"] for f in report(tmp_path)["findings"]}, done
+
+
+def test_parts_of_a_self_test_share_the_work(run):
+    def ids(*options):
+        done = run("selftest", "--role", "device", "--mutant", "STAT-DEV-06", *options)
+        assert done.status == 0, done
+        return sorted(line.split()[1] for line in done.out.splitlines() if line.startswith("killed"))
+    parts = [ids("--part", f"{i}/3") for i in (1, 2, 3)]
+    assert sorted(sum(parts, [])) == ids() and len([p for p in parts if p]) > 1, parts
+    for bad in ("0/3", "4/3", "1", "x/2"):
+        done = run("selftest", "--part", bad)
+        assert done.status == 2 and "--part" in done.err, done
+
+
+def test_a_bus_is_not_met_over_shared_memory(run):
+    done = run("selftest", "--role", "bus", "--carrier", "spsc")
+    assert done.status == 2 and "over sockets" in done.err, done
+
+
+@pytest.mark.parametrize("carrier, left", [("unix", 0), ("unix-stream", 1), ("spsc", 1)])
+def test_mutants_that_a_carrier_hides_are_left_out(run, carrier, left):
+    done = run("selftest", "--role", "device", "--carrier", carrier, "--mutant", "ERR-DEV-01.size")
+    assert done.status == 0 and done.out.count("left out") == left, done
+    assert f"{1 - left} killed by their own clause" in done.out, done
 
 
 @pytest.mark.parametrize("wakeup", [False, True], ids=["polling", "wakeup"])

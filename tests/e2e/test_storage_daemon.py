@@ -267,6 +267,64 @@ def test_daemon_that_dies(folder):
         assert run_.returncode in (0, 1, 3), errors
 
 
+# --- campaigns ---
+
+SLOW_DISK = "driver=null-co,node-name=d,size=1048576,latency-ns=20000000,read-zeroes=on"
+PROFILE = """name: qemu-storage-daemon
+exec: >
+  truncate -s 1M $PLUMBLINE_VHOST_USER.img;
+  exec qemu-storage-daemon --blockdev %s
+  --export type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path=$PLUMBLINE_VHOST_USER,writable=on,num-queues=2
+carrier: vhost-user%s
+"""
+# What a campaign may find in 7.2: its five defects, by the clauses and ends that show them.
+CAMPAIGN = ("CORE-RESET-DEV-03.*", "CORE-INIT-DEV-01.*", "DROK-DEV-02.*", "CORE-SPLIT-DEV-08.*", "CORE-SPLIT-DEV-16.*",
+            "CORE-SPLIT-DEV-13.*", "CORE-SPLIT-DEV-2[5679].*", "USED-DEV-01.*", "exit-*", "crash-*")
+ENDS = ("Error writing eventfd", "Virtqueue size exceeded", ABORT)
+
+
+def campaign(folder, name, disk, options, *more):
+    if DAEMON is None:
+        pytest.skip("qemu-storage-daemon is not installed")
+    profile = folder / f"{name}.yaml"
+    profile.write_text(PROFILE % (disk, options), encoding="utf-8")
+    command = [PLUMBLINE, "fuzz", profile, "--dir", folder / name, *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_LIMIT, check=False)
+    assert done.returncode in (0, 1) and not done.stderr, done.stderr
+    place = folder / name / "findings"
+    found = sorted(place.iterdir()) if place.is_dir() else []
+    for finding in found:
+        assert any(fnmatch.fnmatchcase(finding.name, p) for p in CAMPAIGN), (finding.name, (finding / "finding").read_text())
+        if finding.name.startswith(("exit-", "crash-")):
+            wrote = (finding / "stderr.txt").read_text(encoding="utf-8")
+            assert any(end in wrote for end in ENDS), (finding / "finding").read_text() + wrote
+    return done, profile, found
+
+
+def test_a_campaign_finds_what_is_known_and_no_more(folder):
+    """A slow disk: requests are under way when rings stop. The daemon starts and ends with the campaign, and again where it died."""
+    done, profile, found = campaign(folder, "slow", SLOW_DISK, "", "--focus", "reset", "--time", "60" if LONG else "25",
+                                    "--stop-after", "2")
+    version = subprocess.run([DAEMON, "--version"], capture_output=True, text=True, check=True).stdout
+    if "version 7.2." in version:
+        assert any(f.name.startswith(("CORE-RESET-DEV-03.", "CORE-SPLIT-DEV-2")) for f in found), done.stdout
+    for finding in found:
+        facts = dict(line.split(" ", 1) for line in (finding / "finding").read_text(encoding="utf-8").splitlines())
+        if facts["again"].startswith(("4 of 5", "5 of 5")):
+            again = [subprocess.run([PLUMBLINE, "replay", finding, profile], capture_output=True, text=True, timeout=RUN_LIMIT,
+                                    check=False).returncode for _ in range(3)]
+            assert 1 in again, facts
+        trace = subprocess.run([PLUMBLINE, "replay", finding / "trace.pcapng"], capture_output=True, text=True, check=False)
+        assert "STAT-DEV-06" not in trace.stdout, "the gateway's own status is not judged in what was recorded either"
+
+
+@pytest.mark.parametrize("focus", ["all", "illegal", "reset", "generation", "ring"] if LONG else ["illegal"])
+def test_campaigns_of_every_focus(folder, focus):
+    disk = "driver=file,node-name=d,filename=$PLUMBLINE_VHOST_USER.img"
+    done, _, _ = campaign(folder, focus, disk, ",reset=reconnect", "--focus", focus, "--time", "60" if LONG else "10")
+    assert "executions" in done.stdout
+
+
 # --- the binding's model ---
 
 def generate(folder, change):

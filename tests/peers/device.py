@@ -28,7 +28,7 @@ BUS_GET_PARAMETERS, BUS_EVENT_FAILURE, BUS_EVENT_PARAMETERS = 0x80, 0xC0, 0xC1
 
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, NEEDS_RESET = 1, 2, 4, 8, 0x40
 INDIRECT_DESC, EVENT_IDX, VERSION_1, RING_PACKED, IN_ORDER, RING_RESET = 28, 29, 32, 34, 35, 40
-FLUSH, CONFIG_WCE = 9, 11  # of a block device
+FLUSH, CONFIG_WCE, ZONED = 9, 11, 17  # of a block device
 U32 = 0xFFFFFFFF
 
 
@@ -84,7 +84,7 @@ BASE = dict(
     odd_packed_size=True,
     # what device types do
     fill="zeros", length="all", serial=b"plain python", used_disk=False, discards=True,
-    entropy_most=0, loops=True, greets=False,
+    entropy_most=0, loops=True, greets=False, zones=None,
     # carrier and the rest
     batch=False, pings=False, announces=False, control=True, process_io=True,
 )
@@ -363,6 +363,8 @@ class Device:
             return False
         if self.o["needs_version_1"] and not chosen(VERSION_1):
             return False
+        if self.o["zones"] is not None and self.o["zones"].get("model", 1) == 1 and not chosen(ZONED):
+            return False  # host-managed zones are for drivers that know them
         return not self.o["needs_packed"] or bool(chosen(RING_PACKED))
 
     # --- configuration
@@ -513,6 +515,7 @@ class Device:
         self.status = new
         if decided and self.o["type"] == 2:
             self.settle_cache_mode()
+            self.settle_zones()
         if began and self.has_io():
             self.io().start()
 
@@ -521,6 +524,14 @@ class Device:
         if self.negotiated(CONFIG_WCE) and not self.negotiated(FLUSH) and self.config[32]:
             self.config[32] = 0
             self.bump()
+
+    def settle_zones(self):
+        """A driver that knows no zones is shown none; the next one may know them."""
+        if self.o["zones"] is not None:
+            shown = self.o["config"][72:] if self.negotiated(ZONED) else bytes(24)
+            if self.config[72:96] != shown:
+                self.config[72:96] = shown
+                self.bump()
 
     def accepts_features_ok(self, status):
         if self.o["features_ok_needs_driver"] and not status & DRIVER:

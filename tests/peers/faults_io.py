@@ -1304,4 +1304,64 @@ fault("net-mtu-changes", "net config", "mtu changes after it was set",
 fault("net-status-silent", "net config", "the link goes down without EVENT_CONFIG",
     _resize(False, True), NET)
 
+# --- zones
+ZONED, AWARE, BAD = "blk-zoned", "blk-zoned-aware", "blk-zoned-bad"
+
+
+def zones(name, text, method, function, style=ZONED):
+    fault("zoned-" + name, "blk", text, on_work(method, function), style)
+
+
+def _moved(work, original, zone, state):
+    """A zone that should become something else becomes `state`."""
+    status = original(zone)
+    if status == 0:
+        zone.state = state
+    return status
+
+
+zones("append-start", "append_sector is always the first sector of the zone", "append",
+    lambda w, orig, sector, data, room: (lambda status, answer: (status, answer[:-8] +
+    struct.pack("<Q", sector)))(*orig(sector, data, room)))
+zones("append-anywhere", "an append may name any sector of its zone", "append",
+    lambda w, orig, sector, data, room: orig(sector // w.z["size"] * w.z["size"], data, room))
+zones("written-anywhere", "a zone can be written anywhere", "put", lambda w, orig, zone, sector,
+    data: (w.store(sector, data), setattr(zone, "wp", sector + len(data) // 512), w.grown(zone), 0)[-1]
+    if sector + len(data) // 512 <= zone.start + zone.cap else orig(zone, sector, data))
+zones("pointer-stays", "the write pointer of a report does not move", "report",
+    lambda w, orig, sector, room: (lambda status, data: (status, b"".join(data[:64] if i == 0 else
+    data[64 * i:64 * i + 16] + data[64 * i + 8:64 * i + 16] + data[64 * i + 24:64 * i + 64]
+    for i in range(len(data) // 64))))(*orig(sector, room)))
+zones("counts-all", "nr_zones counts all zones of the device", "report",
+    lambda w, orig, sector, room: (lambda status, data: (status, struct.pack("<Q", len(w.zones)) +
+    data[8:]) if data else (status, data))(*orig(sector, room)))
+zones("no-limit", "more zones can be open than max_open_zones says", "resources",
+    lambda w, orig, zone: 0 if orig(zone) == 5 else orig(zone))
+zones("wrong-resource", "the status of active zones is given for open ones", "resources",
+    lambda w, orig, zone: 6 if orig(zone) == 5 else orig(zone))
+zones("close-empties", "closing a zone empties it", "close", lambda w, orig, zone: (lambda status: (
+    zone.empty() if status == 0 else None, status)[1])(orig(zone)))
+zones("close-forgets", "a closed zone still counts as open", "close", lambda w, orig, zone: _moved(w,
+    orig, zone, 2), AWARE)
+zones("opens-full", "a full zone can be opened", "open", lambda w, orig, zone: (setattr(zone, "state",
+    3), 0)[1] if zone.state == 14 else orig(zone))
+zones("finish-closes", "finishing a zone closes it", "finish", lambda w, orig, zone: _moved(w, orig,
+    zone, 4))
+zones("reset-keeps-pointer", "a reset leaves the write pointer where it was", "reset",
+    lambda w, orig, zone: (setattr(zone, "state", 1), 0)[1])
+zones("reset-keeps-data", "what was written before a reset is read after it", "read",
+    lambda w, orig, sector, room: (0, b"".join(w.sector(sector + i) for i in range(room // 512)))
+    if room and len(w.touched(sector, room)) == 1 and w.inside(sector, room) else orig(sector, room),
+    AWARE)
+zones("manages-conventional", "a conventional zone can be reset", "manage",
+    lambda w, orig, kind, zone, sector: 0 if zone and zone.kind == 1 and kind == 24 else
+    orig(kind, zone, sector))
+zones("offline-ioerr", "requests to an offline zone end with IOERR", "manage",
+    lambda w, orig, kind, zone, sector: 1 if zone and zone.state == 15 else orig(kind, zone, sector),
+    BAD)
+zones("read-only-written", "a read-only zone takes writes", "write", lambda w, orig, sector, data: 0
+    if w.zone(sector) and w.zone(sector).state == 13 else orig(sector, data), BAD)
+zones("erase-leaves-zones", "a secure erase leaves the zones as they were", "erase",
+    lambda w, orig, body: 0, BAD)
+
 NAMES = [name for name in FAULTS if name not in BEFORE]

@@ -3,6 +3,8 @@
 they look, in which order they use buffers, what they tell, what a reset makes of I/O in flight."""
 import struct
 
+import zones
+
 INDIRECT_DESC, EVENT_IDX, VERSION_1, RING_PACKED, IN_ORDER = 28, 29, 32, 34, 35
 NOTIFICATION_DATA, RING_RESET = 38, 40
 ALL = (INDIRECT_DESC, EVENT_IDX, VERSION_1, RING_PACKED, IN_ORDER, NOTIFICATION_DATA, RING_RESET)
@@ -43,7 +45,27 @@ def make(BLK, ENTROPY, NET, CONSOLE):
     discard = dict(config=with_discard(BLK["config"]))
     ports = dict(CONSOLE, config=struct.pack("<HHII", 80, 25, 2, 0),
         queues=[64] * 6)
+    def zoned(*bits, **more):
+        """Zones as `more` says; whatever else belongs to the device under `style`."""
+        style = more.pop("style", {})
+        return dict(BLK, features=own(BLK["features"]) + (17, INDIRECT_DESC, VERSION_1, RING_RESET) +
+            bits, config=zones.config(BLK["config"], **more), zones=more, **style)
+
+    bad = ((2, zones.READ_ONLY), (4, zones.OFFLINE))
     styles = {
+        # zones
+        "blk-zoned": ("host-managed zones, one of them conventional", zoned()),
+        "blk-zoned-aware": ("host-aware zones", zoned(model=zones.AWARE)),
+        "blk-zoned-no-append": ("blocks of 4096 bytes, smaller capacities, no appends",
+            zoned(grain=4096, size=256, cap=128, append=0, conv=0)),
+        "blk-zoned-bad": ("one zone is read-only, one is offline; secure erase",
+            zoned(16, bad=bad, finish=False)),
+        "blk-zoned-one": ("one zone can be open, and stays so; what is unwritten cannot be read",
+            zoned(most_open=1, active=1, gives_way=False, unwritten=None, conv=2)),
+        "blk-zoned-unlimited": ("neither open nor active zones are limited; 3 ms later",
+            zoned(size=100, most_open=0, active=0, append=100, style=late)),
+        "blk-zoned-aware-active": ("host-aware zones of which few can be active",
+            zoned(16, model=zones.AWARE, most_open=0, active=2, bad=bad, conv=0)),
         # what is offered
         "io-bare": ("a block device that offers VERSION_1 and nothing else",
             dict(BLK, features=(VERSION_1,), config=capacity(bytes(60), 2048), writable=[])),

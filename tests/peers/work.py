@@ -286,4 +286,7 @@ KINDS = {1: Net, 2: Block, 3: Console, 4: Entropy, 18: Input}
 
 
 def make(device, path):
+    if device.o["zones"] is not None:
+        import zones
+        return zones.ZonedBlock(device, path)
     return KINDS.get(device.o["type"], Work)(device, path)

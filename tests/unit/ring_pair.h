@@ -49,7 +49,7 @@ static inline void ring_pair_open(struct ring_pair *pair, const struct pl_ring_s
     int err = 0;
 
     *pair = (struct ring_pair){.setup = *setup, .random = UINT64_C(0x9e3779b97f4a7c15)};
-    pair->memory = (struct pl_ring_memory){calloc(1, whole + room), RING_BASE, whole + room};
+    pair->memory = (struct pl_ring_memory){calloc(1, whole + room), RING_BASE, whole + room, NULL};
     pair->behind = RING_BASE + whole;
     ck_assert_ptr_nonnull(pair->memory.mem);
     memset(pair->memory.mem, 0xa5, whole + room);

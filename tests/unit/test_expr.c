@@ -10,8 +10,10 @@
 static char why[256];
 static unsigned looked_up; /* names that were asked for, to see what is not evaluated */
 
-static bool name_value(void *opaque, const char *name, uint64_t *value, char *text, size_t cap)
+static bool name_value(void *opaque, const struct pl_expr_name *as, uint64_t *value, char *text,
+                       size_t cap)
 {
+    const char *name = as->text;
     (void)opaque;
     looked_up++;
     if (strcmp(name, "a") == 0)
@@ -28,12 +30,12 @@ static bool name_value(void *opaque, const char *name, uint64_t *value, char *te
 }
 
 /* Sum of the arguments plus 1000 for each of them. */
-static bool call_value(void *opaque, const char *name, const uint64_t *args, size_t n,
-                       uint64_t *value, char *text, size_t cap)
+static bool call_value(void *opaque, const struct pl_expr_name *name, const uint64_t *args,
+                       size_t n, uint64_t *value, char *text, size_t cap)
 {
     (void)opaque;
-    if (strcmp(name, "sum") != 0) {
-        snprintf(text, cap, "no function '%s'", name);
+    if (strcmp(name->text, "sum()") != 0) {
+        snprintf(text, cap, "no function '%.*s'", (int)strcspn(name->text, "("), name->text);
         return false;
     }
     *value = 1000 * n;

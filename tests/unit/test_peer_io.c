@@ -1096,6 +1096,69 @@ static void blocks(void)
     tell_control("config-change 0 0 0020000000000000");
 }
 
+enum {
+    TELL_LIFETIME = 10,
+    TELL_ERASE = 14,
+    TELL_APPEND = 15,
+    TELL_REPORT = 16,
+    TELL_OPEN = 18,
+    TELL_CLOSE = 20,
+    TELL_FINISH = 22,
+    TELL_RESET = 24,
+    TELL_RESET_ALL = 26
+};
+enum { TELL_METRICS = 15, TELL_ERASES = 16, TELL_ZONED = 17 }; /* feature bits */
+
+/* A request of a zone's life: so far from its beginning, with so much data, or room for it. */
+struct zone_step {
+    uint32_t type;
+    uint8_t offset, sectors;
+    uint16_t room;
+};
+static const struct zone_step zone_life[] = {
+    {TELL_CLOSE, 0, 0, 0},           {TELL_RESET, 0, 0, 0},         {VIRTIO_BLK_T_OUT, 8, 8, 0},
+    {VIRTIO_BLK_T_OUT, 0, 8, 0},     {VIRTIO_BLK_T_OUT, 0, 8, 0},   {VIRTIO_BLK_T_OUT, 8, 1, 0},
+    {VIRTIO_BLK_T_IN, 0, 0, 512},    {TELL_OPEN, 0, 0, 0},          {TELL_OPEN, 0, 0, 0},
+    {TELL_CLOSE, 0, 0, 0},           {TELL_CLOSE, 0, 0, 0},         {TELL_OPEN, 0, 0, 0},
+    {TELL_APPEND, 0, 8, 8},          {VIRTIO_BLK_T_IN, 10, 0, 512}, {TELL_APPEND, 8, 8, 8},
+    {TELL_APPEND, 0, 16, 8},         {TELL_APPEND, 0, 17, 8},       {TELL_FINISH, 0, 0, 0},
+    {TELL_FINISH, 0, 0, 0},          {TELL_OPEN, 0, 0, 0},          {TELL_CLOSE, 0, 0, 0},
+    {VIRTIO_BLK_T_OUT, 0, 8, 0},     {TELL_APPEND, 0, 8, 8},        {TELL_RESET, 0, 0, 0},
+    {VIRTIO_BLK_T_IN, 8, 0, 512},    {TELL_OPEN, 0, 0, 0},          {TELL_CLOSE, 0, 0, 0},
+    {TELL_FINISH, 0, 0, 0},          {VIRTIO_BLK_T_IN, 8, 0, 512},  {TELL_RESET, 0, 0, 0},
+    {VIRTIO_BLK_T_IN, 127, 0, 1024}, {VIRTIO_BLK_T_OUT, 0, 64, 0},  {VIRTIO_BLK_T_OUT, 64, 32, 0},
+    {VIRTIO_BLK_T_OUT, 96, 64, 0},   {VIRTIO_BLK_T_OUT, 96, 8, 0},  {VIRTIO_BLK_T_IN, 120, 0, 512},
+    {TELL_RESET, 0, 0, 0},           {VIRTIO_BLK_T_OUT, 0, 8, 0},   {VIRTIO_BLK_T_IN, 8, 0, 512},
+    {TELL_ERASE, 0, 1, 0},           {VIRTIO_BLK_T_IN, 0, 0, 512},  {TELL_RESET, 0, 0, 0}};
+
+/* A secure erase of one zone, or of as many sectors. */
+static void tell_erase(uint64_t sector, uint32_t flags)
+{
+    const struct virtio_blk_discard_write_zeroes all = {htole64(sector), htole32(128),
+                                                        htole32(flags)};
+    tell_block(TELL_ERASE, 0, &all, sizeof(all), 0);
+}
+
+/* A request with as much data, or room; a secure erase is of the whole zone. */
+static void tell_zone(uint32_t type, uint64_t sector, const void *data, size_t n, size_t writable)
+{
+    static uint8_t bytes[16 + 70 * 512];
+    const struct virtio_blk_outhdr header = {.type = htole32(type), .sector = htole64(sector)};
+    if (type == TELL_ERASE) {
+        tell_erase(sector, 0);
+        return;
+    }
+    memcpy(bytes, &header, 16);
+    if (n > 0)
+        memcpy(bytes + 16, data, n);
+    rig.data = 0; /* there is room for one at a time */
+    tell_chain(0, bytes, 16 + n, writable + 1, sizeof(bytes), true);
+    rig.now += 8;
+    pl_device_endpoint.advance(rig.self, rig.now);
+    observe();
+    reap(0);
+}
+
 static void packets(void)
 {
     uint8_t packet[1600] = {0};
@@ -1174,6 +1237,38 @@ static void work(const char *type)
             memset(at(setup->driver_addr) + 4 + 2 * setup->size, 0x80, 2);
         rig.data = 0;
     }
+}
+
+/* Zone requests of each kind to zones of each kind, the last ones of the first 64; reports. */
+static void zones(void)
+{
+    static const uint64_t at_zone[] = {0, 256, 384, 512, 640, 768, 896, 1024};
+    static uint8_t data[70 * 512];
+    pattern(data, sizeof(data), 9);
+    for (size_t z = 0; z < 8; z++) {
+        uint64_t start = at_zone[z];
+        tell_zone(TELL_REPORT, start + 3, NULL, 0, 64 + 3 * 64);
+        for (size_t i = 0; i < sizeof(zone_life) / sizeof(zone_life[0]); i++) {
+            const struct zone_step *step = &zone_life[i];
+            tell_zone(step->type, start + step->offset, data, step->sectors * 512u, step->room);
+            tell_zone(TELL_REPORT, start, NULL, 0, 64 + 64);
+        }
+    }
+    for (size_t z = 1; z < 8; z++) /* as many as can be open, and more */
+        tell_zone(TELL_OPEN, at_zone[z], NULL, 0, 0);
+    tell_zone(VIRTIO_BLK_T_OUT, 2048, data, 512, 0);
+    tell_zone(TELL_APPEND, 2048, data, 512, 8);
+    tell_zone(TELL_REPORT, 0, NULL, 0, 64 + 20 * 64);
+    tell_zone(TELL_RESET_ALL, 0, NULL, 0, 0);
+    for (size_t z = 1; z < 8; z++) { /* as many as can be active, and more */
+        tell_zone(VIRTIO_BLK_T_OUT, at_zone[z], data, 4096, 0);
+        tell_zone(TELL_CLOSE, at_zone[z], NULL, 0, 0);
+    }
+    tell_zone(TELL_OPEN, 2048, NULL, 0, 0);
+    tell_zone(TELL_FINISH, 256, NULL, 0, 0);
+    tell_zone(TELL_OPEN, 384, NULL, 0, 0);
+    tell_zone(TELL_RESET_ALL, 0, NULL, 0, 0);
+    tell_zone(TELL_REPORT, 0, NULL, 0, 64 + 20 * 64);
 }
 
 static void tell_status(uint64_t status)
@@ -1282,6 +1377,34 @@ static void tell_emergency(void)
     observe();
 }
 
+/* Suspended with requests under way, spoken to meanwhile, and resumed. */
+static void suspends(const char *type, uint32_t index, const uint8_t *bytes, size_t readable)
+{
+    const uint64_t both = RUNNING | PL_C_STATUS_SUSPEND;
+    struct pl_msg m = request(PL_SET_CONFIG);
+    tell_chain(index, bytes, readable, index ? 0 : 4, 8, true);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned k = 0; k < 3; k++) {
+            tell_status(both);
+            rig.now += 3;
+            pl_device_endpoint.advance(rig.self, rig.now);
+            tell(PL_GET_DEVICE_STATUS, PL_F_none, 0, 0);
+            if (round == 0 && k == 0) {
+                tell_chain(index, bytes, readable, index ? 0 : 4, 8, true);
+                tell_control("config-change 0 0 55");
+                m.f[PL_F_length] = 1;
+                m.data = bytes;
+                m.data_len = 1;
+                put(&m);
+                tell(PL_GET_CONFIG, PL_F_offset, 0, strcmp(type, "entropy") == 0 ? 0 : 12);
+            }
+        }
+        tell(PL_EVENT_AVAIL, PL_F_vq_index, index, 0);
+        reap(index);
+    }
+    tell_status(RUNNING);
+}
+
 static void live(const char *type, uint64_t features, unsigned queues)
 {
     static const uint8_t bytes[32] = {VIRTIO_BLK_T_FLUSH};
@@ -1298,12 +1421,25 @@ static void live(const char *type, uint64_t features, unsigned queues)
     tell_features(features);
     tell_status(RUNNING & ~(uint64_t)PL_C_STATUS_DRIVER_OK);
     tell(PL_GET_CONFIG, PL_F_offset, 0, strcmp(type, "block") == 0 ? 60 : 0);
+    if (features & BIT(PL_C_F_SUSPEND)) { /* too early */
+        tell_status((RUNNING & ~(uint64_t)PL_C_STATUS_DRIVER_OK) | PL_C_STATUS_SUSPEND);
+        tell(PL_GET_DEVICE_STATUS, PL_F_none, 0, 0);
+    }
     for (unsigned i = 0; i < queues; i++)
         tell_queue(i, 16);
     tell_chain(index, bytes, readable, index ? 0 : 4, 8, true);
     tell_status(RUNNING);
     reap(index);
     tell(PL_GET_CONFIG, PL_F_offset, 0, strcmp(type, "net") == 0 ? 12 : 0);
+    if (features & BIT(PL_C_F_SUSPEND))
+        suspends(type, index, bytes, readable);
+    if (strcmp(type, "block") == 0 && features & BIT(TELL_ZONED))
+        zones();
+    if (strcmp(type, "block") == 0 && features & BIT(TELL_METRICS))
+        tell_zone(TELL_LIFETIME, 0, NULL, 0, 6);
+    if (strcmp(type, "block") == 0 && features & BIT(TELL_ERASES))
+        for (uint32_t flags = 0; flags < 3; flags += 2)
+            tell_erase(256, flags);
     work(type);
     if (queues == 2 && strcmp(type, "block") == 0)
         tell_chain(1, bytes, readable, 4, 8, true);
@@ -1340,6 +1476,20 @@ static void live(const char *type, uint64_t features, unsigned queues)
     tell(PL_GET_CONFIG, PL_F_offset, 0, 0);
 }
 
+/* Features that an option adds, and those that go with zones, as far as a driver takes them. */
+static uint64_t added(const char *const *options)
+{
+    const uint64_t all = BIT(TELL_METRICS) | BIT(TELL_ERASES) | BIT(PL_C_F_SUSPEND);
+    uint64_t bits = 0;
+    for (size_t i = 0; options && options[i]; i++) {
+        if (strncmp(options[i], "features_add=", 13) == 0)
+            bits |= strtoull(options[i] + 13, NULL, 0) & all;
+        if (strncmp(options[i], "zoned=", 6) == 0)
+            bits |= BIT(TELL_ZONED);
+    }
+    return bits;
+}
+
 static bool with_ports(const char *const *options)
 {
     bool console = false, ports = false;
@@ -1361,6 +1511,8 @@ static uint64_t lives(const char *const *options, const char *mutant, uint64_t f
     bool multiport = with_ports(options);
     queues = multiport ? 4 : queues;
     uint64_t own = block ? BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) : 0;
+    own = added(options) & BIT(TELL_ZONED) ? 0 : own;
+    own |= added(options);
     if (strcmp(kind, "net") == 0)
         own = BIT(VIRTIO_NET_F_MTU) |
               (features & BIT(PL_C_F_EVENT_IDX) ? BIT(VIRTIO_NET_F_MRG_RXBUF) : 0);
@@ -1370,7 +1522,7 @@ static uint64_t lives(const char *const *options, const char *mutant, uint64_t f
     rig_open_file(NULL, mutant ? NULL : options, mutant, NULL); /* a mutant brings its own */
     digest = UINT64_C(0xcbf29ce484222325);
     live(kind, features | own, queues);
-    live(kind, (features & ~BIT(PL_C_F_RING_RESET)) | own, queues);
+    live(kind, (features & ~BIT(PL_C_F_RING_RESET)) | (own & ~BIT(TELL_ZONED)), queues);
     end_badly(kind, features | own, queues, false);
     end_badly(kind, features | own, queues, true);
     tell_control("reset-delay 0 4");
@@ -1395,10 +1547,10 @@ START_TEST(every_mutant_differs)
 {
     size_t n, seen = 0, used = 0;
     const struct pl_mutant *mutants = pl_device_mutants(pl_spec_find("virtio-msg-r1"), &n);
-    char same[8192] = "";
+    char same[16384] = "";
     for (size_t i = 0; i < n; i++) {
         bool differs = false;
-        if (!mutants[i].io)
+        if (strcmp(mutants[i].part, "io") != 0)
             continue;
         seen++;
         for (int f = 0; f < COMBINATIONS && !differs; f++)

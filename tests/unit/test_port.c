@@ -1,9 +1,9 @@
 /* Unit tests of the carriers: channels, addresses, the started, reached and linked-in IUT. */
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,10 +11,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "open_fds.h"
 #include "port/control.h"
 #include "port/pingpong.h"
 #include "port/port.h"
@@ -209,16 +211,6 @@ static struct pl_end stop(struct pl_port *port)
     return end;
 }
 
-static int count_fds(void)
-{
-    int n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
 static void assert_no_child(void)
 {
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
@@ -314,6 +306,36 @@ START_TEST(addresses_listen_and_connect)
     }
     snprintf(local, sizeof local, "rm -r %s", dir);
     ck_assert_int_eq(system(local), 0);
+}
+END_TEST
+
+static void *listen_late(void *fd)
+{
+    poll(NULL, 0, 20);
+    ck_assert_int_eq(listen(*(int *)fd, 1), 0);
+    return NULL;
+}
+
+/* The file of a socket comes up when it is bound, a moment before it is listened on. */
+START_TEST(connect_to_a_socket_that_is_bound)
+{
+    char dir[] = "/tmp/pl-port-XXXXXX", address[128], error[512];
+    struct sockaddr_un place = {.sun_family = AF_UNIX};
+    int server = socket(AF_UNIX, SOCK_STREAM, 0);
+    pthread_t thread;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(place.sun_path, sizeof place.sun_path, "%s/a", dir);
+    snprintf(address, sizeof address, "unix-stream:%s", place.sun_path);
+    ck_assert_int_eq(bind(server, (struct sockaddr *)&place, sizeof place), 0);
+    ck_assert_int_eq(pl_address_connect(address, error, sizeof error), -ECONNREFUSED);
+    ck_assert_int_eq(pthread_create(&thread, NULL, listen_late, &server), 0);
+    int fd = pl_address_connect(address, error, sizeof error);
+    ck_assert_msg(fd >= 0, "%s", error);
+    pthread_join(thread, NULL);
+    close(fd);
+    close(server);
+    unlink(place.sun_path);
+    rmdir(dir);
 }
 END_TEST
 
@@ -470,7 +492,7 @@ END_TEST
 
 START_TEST(exec_echo)
 {
-    int fds = count_fds();
+    int fds = open_fds();
     for (int round = 0; round < 3; round++) {
         struct pl_port *port = start_mode("echo", (struct pl_port_options){0});
         ck_assert(port->restartable && port->has_control);
@@ -495,7 +517,7 @@ START_TEST(exec_echo)
         ck_assert_int_eq(end.code, 0);
         ck_assert(!end.by_itself);
     }
-    ck_assert_int_eq(count_fds(), fds);
+    ck_assert_int_eq(open_fds(), fds);
     assert_no_child();
 }
 END_TEST
@@ -534,7 +556,7 @@ START_TEST(exec_endings)
                 {"burst", PL_END_EXITED, 0, true},
                 {"deaf", PL_END_RUNNING, SIGKILL, false},
                 {"letgo", PL_END_CLOSED, SIGTERM, true}};
-    int fds = count_fds();
+    int fds = open_fds();
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         struct pl_port *port = start_mode(ends[i].mode, (struct pl_port_options){0});
         int n;
@@ -550,7 +572,7 @@ START_TEST(exec_endings)
         if (i == 0)
             ck_assert_str_eq(end.stderr_tail, "out of luck\n");
     }
-    ck_assert_int_eq(count_fds(), fds);
+    ck_assert_int_eq(open_fds(), fds);
     assert_no_child();
 }
 END_TEST
@@ -848,7 +870,7 @@ START_TEST(control_commands)
                                            "kill -9 $$",
                                            NULL};
     char answer[200];
-    int fds = count_fds();
+    int fds = open_fds();
     struct pl_port *port =
         start_mode("env", (struct pl_port_options){.control_commands = commands});
     int n = port->ops->receive(port, buf, sizeof buf, 5000);
@@ -873,7 +895,7 @@ START_TEST(control_commands)
     for (size_t i = 0; i < 5; i++)
         ck_assert_int_eq(ask(port, bad[i], answer, 5000), -EINVAL);
     stop(port);
-    ck_assert_int_eq(count_fds(), fds);
+    ck_assert_int_eq(open_fds(), fds);
     assert_no_child();
 }
 END_TEST
@@ -924,7 +946,7 @@ static void round_trips(struct pl_port *port)
 START_TEST(connect_ports)
 {
     static const char *const kinds[] = {"unix", "unix-stream", "tcp"};
-    int fds = count_fds();
+    int fds = open_fds();
     for (size_t i = 0; i < 3; i++) {
         char address[100], local[128], error[512];
         snprintf(address, sizeof address, i < 2 ? "%s:/tmp/pl-port-%d" : "%s:127.0.0.1:0", kinds[i],
@@ -949,7 +971,7 @@ START_TEST(connect_ports)
         if (i < 2)
             unlink(strchr(address, ':') + 1);
     }
-    ck_assert_int_eq(count_fds(), fds);
+    ck_assert_int_eq(open_fds(), fds);
 }
 END_TEST
 
@@ -1110,8 +1132,8 @@ static void toy_advance(void *self, uint64_t now_ms)
     }
 }
 
-static const struct pl_endpoint_ops toy_ops = {toy_open, toy_deliver, toy_poll, toy_control,
-                                               toy_next, toy_advance, free};
+static const struct pl_endpoint_ops toy_ops = {toy_open, toy_deliver, toy_poll,    toy_control,
+                                               NULL,     toy_next,    toy_advance, free};
 
 START_TEST(inprocess_virtual_time)
 {
@@ -1203,6 +1225,7 @@ static Suite *suite_port(void)
     tcase_add_test(c, bus_params_parse_and_print);
     tcase_add_test(c, addresses_are_checked);
     tcase_add_test(c, addresses_listen_and_connect);
+    tcase_add_test(c, connect_to_a_socket_that_is_bound);
     tcase_add_test(c, chan_packets);
     tcase_add_test(c, chan_packets_keep_order_before_reset);
     tcase_add_test(c, chan_stream_reassembles);

@@ -91,6 +91,12 @@ START_TEST(carriers_and_memory)
     ck_assert_int_eq(o.carrier, PL_CARRIER_SPSC);
     ck_assert_uint_eq(o.mem_size, 65536);
     pl_profile_free(&p);
+    ck_assert_int_eq(parse("exec: a\ncarrier: 'vhost-user,type=block,reset=reconnect'\n", &p), 0);
+    pl_profile_port_options(&p, &o);
+    ck_assert_int_eq(o.carrier, PL_CARRIER_VHOST_USER);
+    ck_assert_str_eq(o.carrier_options, "type=block,reset=reconnect");
+    ck_assert(o.no_control);
+    pl_profile_free(&p);
 }
 END_TEST
 
@@ -145,7 +151,10 @@ START_TEST(refusals)
         {"connect: unix:x\nlisten: unix:y\n", "key 'listen': 'connect' is given too"},
         {"connect: smoke:x\n", "key 'connect': address 'smoke:x': it is none of"},
         {"listen: fd:3\n", "key 'listen': address 'fd:3': a connected descriptor cannot"},
-        {"listen: vhost-user:x\n", "key 'listen': address 'vhost-user:x': it is none of"},
+        {"listen: 'vhost-user:'\n", "key 'listen': address 'vhost-user:': the path is missing"},
+        {"listen: vhost-user:x\n", "a driver is behind a vhost-user front-end, and role is device"},
+        {"role: driver\nlisten: vhost-user:x\nmemory: {path: m}\n",
+         "p.yaml:3: key 'path': vhost-user shares its own memory"},
         {"exec: ' '\n", "key 'exec': the command is empty"},
         {"role: bus\nconnect: unix:x\n", "p.yaml:2: key 'connect': a bus has two sides"},
         {"role: driver\nconnect: vhost-user:x\n",
@@ -175,7 +184,13 @@ START_TEST(refusals)
         {"connect: vhost-user:x\nmemory: {path: m}\n",
          "p.yaml:2: key 'path': vhost-user shares its own memory"},
         {"exec: a\ncarrier: pigeon\n",
-         "key 'carrier': 'pigeon' is none of seqpacket, stream, spsc"},
+         "key 'carrier': 'pigeon' is none of seqpacket, stream, spsc, vhost-user"},
+        {"exec: a\ncarrier: 'stream,x=y'\n",
+         "key 'carrier': 'stream,x=y': stream takes no options"},
+        {"exec: a\nrole: bus\ncarrier: vhost-user\n", "key 'carrier': a bus under test is reached"},
+        {"exec: a\nrole: driver\ncarrier: vhost-user\nclock: socket\n",
+         "key 'clock': only a driver"},
+        {"exec: a\ncarrier: vhost-user\ncontrol: socket\n", "key 'control': only an IUT"},
         {"connect: unix:x\ncarrier: stream\n", "key 'carrier': a carrier is chosen for exec only"},
         {"exec: a\nrole: bus\ncarrier: spsc\n", "key 'carrier': a bus under test is reached by"},
         {"exec: a\ncarrier: spsc\nbus: {max_msg_size: 65}\n",
@@ -183,6 +198,15 @@ START_TEST(refusals)
         {"connect: spsc:x\nbus: {max_msg_size: 264}\n", "'264' is not between 52 and 64"},
         {"listen: 'spsc:x,wakeup=fd:3'\n",
          "key 'listen': address 'spsc:x,wakeup=fd:3': a connected"},
+        {"role: driver\nexec: x\nclock: sand\n",
+         "p.yaml:3: key 'clock': 'sand' is none of real, socket"},
+        {"exec: x\nclock: socket\n",
+         "p.yaml:2: key 'clock': only a driver that exec starts can be given a clock socket"},
+        {"role: driver\nconnect: unix:x\nclock: socket\n", "key 'clock': only a driver that exec"},
+        {"role: driver\nexec: x\ncontrol: {start: go}\nclock: socket\n",
+         "key 'clock': commands take their time by another clock"},
+        {"devices: [{number: 1, type: \"a\\nb\"}]\n",
+         "p.yaml:1: key 'type': 'a?b' is no name of a device type"},
         {"control: serial\n", "key 'control': 'serial' is none of socket, none"},
         {"control: [a]\n", "key 'control': it has to be socket, none or a mapping"},
         {"control:\n", "key 'control': it has to be socket, none or a mapping"},

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/virtio_ring.h>
 
+#include "plumbline.h"
 #include "ring_pair.h"
 
 enum { SIZE = 8, ROOM = 65536, AVAIL = 0x80, USED = 0x8000 };
@@ -195,7 +196,7 @@ END_TEST
 static int check(bool packed, uint16_t size, uint64_t desc, uint64_t driver, uint64_t device)
 {
     static _Alignas(16) uint8_t bytes[4096];
-    const struct pl_ring_memory memory = {bytes, RING_BASE, sizeof(bytes)};
+    const struct pl_ring_memory memory = {bytes, RING_BASE, sizeof(bytes), NULL};
     const struct pl_ring_setup setup = {.packed = packed,
                                         .size = size,
                                         .desc_addr = RING_BASE + desc,
@@ -233,7 +234,7 @@ END_TEST
 START_TEST(test_at)
 {
     uint8_t bytes[64];
-    const struct pl_ring_memory memory = {bytes, UINT64_MAX - 63, sizeof(bytes)};
+    const struct pl_ring_memory memory = {bytes, UINT64_MAX - 63, sizeof(bytes), NULL};
 
     ck_assert_ptr_eq(pl_ring_at(&memory, UINT64_MAX - 63, 64), bytes);
     ck_assert_ptr_eq(pl_ring_at(&memory, UINT64_MAX, 1), bytes + 63);
@@ -241,6 +242,26 @@ START_TEST(test_at)
     ck_assert_ptr_null(pl_ring_at(&memory, UINT64_MAX - 64, 1));
     ck_assert_ptr_null(pl_ring_at(&memory, 0, 1));
     ck_assert_ptr_null(pl_ring_at(&memory, UINT64_MAX - 63, SIZE_MAX));
+}
+END_TEST
+
+/* Parts that touch, in either order, one that is apart, and nothing between them. */
+START_TEST(test_at_in_parts)
+{
+    uint8_t bytes[64];
+    const struct pl_memory_parts parts = {3, {{1016, 8}, {1000, 16}, {1040, 24}}}, none = {0};
+    struct pl_ring_memory memory = {bytes, 1000, sizeof(bytes), &parts};
+
+    ck_assert_ptr_eq(pl_ring_at(&memory, 1000, 24), bytes);
+    ck_assert_ptr_eq(pl_ring_at(&memory, 1040, 24), bytes + 40);
+    ck_assert_ptr_eq(pl_ring_at(&memory, 1015, 2), bytes + 15);
+    ck_assert_ptr_null(pl_ring_at(&memory, 1000, 25));
+    ck_assert_ptr_null(pl_ring_at(&memory, 1000, 64));
+    ck_assert_ptr_null(pl_ring_at(&memory, 1024, 1));
+    ck_assert_ptr_null(pl_ring_at(&memory, 1039, 2));
+    ck_assert_ptr_null(pl_ring_at(&memory, 1040, 25));
+    memory.parts = &none;
+    ck_assert_ptr_null(pl_ring_at(&memory, 1000, 1));
 }
 END_TEST
 
@@ -646,7 +667,7 @@ START_TEST(test_split_notify_words)
         int id = give_one(p);
         split_use(p, i, (uint32_t)id, 0);
         expect_used(p, (unsigned)id, 0, false);
-        ck_assert(pl_driver_ring_notify_due(p->driver));
+        ck_assert_int_eq(pl_driver_ring_due(p->driver), PL_RING_DUE);
     }
     close_pair(p);
 }
@@ -1226,6 +1247,7 @@ int main(void)
     tcase_add_test(tc, test_bytes_and_places);
     tcase_add_test(tc, test_check);
     tcase_add_test(tc, test_at);
+    tcase_add_test(tc, test_at_in_parts);
     tcase_add_test(tc, test_fault_texts);
     add_driver_tests(tc);
     add_device_tests(tc);

@@ -1,12 +1,12 @@
 /* Tests of the vhost-user gateway against a back-end written here: sound ones, poor ones, hostile
  * ones. */
-#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
 #include "engine/block_proof.h"
+#include "open_fds.h"
 #include "port/vhost_user.h"
 #include "port/vhost_user_gateway.h"
 #include "vhost_user_fake.h"
@@ -26,17 +26,6 @@ struct fixture {
     uint8_t buf[PL_MSG_MAX + 1];
     int fds; /* open before anything began */
 };
-
-static int open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
 
 static int64_t now_ms(void)
 {

@@ -94,11 +94,12 @@ static void open_bench(struct bench *b, size_t memory)
     b->port = pl_port_inprocess(spec, &pl_device_endpoint, NULL, "test", memory);
     b->oracle = pl_oracle_new(spec, on_fail, b);
     ck_assert_int_eq(pl_session_init(&b->s, b->port, b->oracle), 0);
-    b->s.events = (struct pl_session_events){b, on_finding, on_message, on_note};
+    b->s.events = (struct pl_session_events){
+        .opaque = b, .finding = on_finding, .message = on_message, .note = on_note};
     ck_assert_int_eq(pl_session_start(&b->s, &bus), 0);
     pl_session_tell(&b->s, "devices 0");
     b->vq = pl_vq_of(&b->s, why, sizeof(why));
-    b->memory = (struct pl_ring_memory){b->port->mem, b->port->mem_base, b->port->mem_size};
+    b->memory = (struct pl_ring_memory){b->port->mem, b->port->mem_base, b->port->mem_size, NULL};
     set_status(b, PL_C_STATUS_ACKNOWLEDGE); /* at status 0 every ring stands still */
     if (b->vq)
         pl_vq_begin(b->vq, 12345);
