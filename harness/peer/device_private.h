@@ -407,7 +407,7 @@ void pl_act_io_random(struct pl_step *c, uint64_t bytes);
 void pl_act_poke(struct pl_step *c, uint64_t addr, uint64_t bytes, uint64_t value);
 void pl_act_disk_read(struct pl_step *c, uint64_t sector, uint64_t bytes);
 void pl_act_disk_write(struct pl_step *c, uint64_t sector, uint64_t bytes);
-void pl_act_disk_zero(struct pl_step *c);
+void pl_act_disk_zero(struct pl_step *c, uint64_t times, uint64_t more);
 void pl_act_disk_flush(struct pl_step *c);
 void pl_act_disk_id(struct pl_step *c, uint64_t bytes);
 void pl_act_io_number(struct pl_step *c, uint64_t at, uint64_t bytes, uint64_t value);

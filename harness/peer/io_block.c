@@ -129,14 +129,14 @@ void pl_act_disk_write(struct pl_step *c, uint64_t sector, uint64_t bytes)
     }
 }
 
-/* Clear all segments of the request. */
-void pl_act_disk_zero(struct pl_step *c)
+/* Clear all segments of the request: from `times` the sector that it names on, with `more` sectors behind it. */
+void pl_act_disk_zero(struct pl_step *c, uint64_t times, uint64_t more)
 {
     struct pl_disk *disk = disk_of(c);
     uint64_t sector, count, flags;
     note(c, disk ? 0 : -1);
     for (uint64_t i = 0; disk && pl_block_segment(c->peer, i, &sector, &count, &flags); i++)
-        note(c, pl_disk_zero(disk, sector * PL_SECTOR, count * PL_SECTOR));
+        note(c, pl_disk_zero(disk, times * sector * PL_SECTOR, (count + more) * PL_SECTOR));
 }
 
 void pl_act_disk_flush(struct pl_step *c)

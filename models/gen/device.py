@@ -58,7 +58,7 @@ ACTIONS = {"write_config": 2, "apply_change": 2, "restore_config": 0, "select": 
            "io_start": 4, "io_look": 0, "io_finish": 0, "io_stop": 0, "io_pause": 0,
            "io_linger": 1, "io_wait": 1, "io_lose": 0, "io_trim": 1, "io_reverse": 1, "net_poke": 2, "net_grow": 1, "net_spread": 1, "console_say": 3, "io_use": 3, "io_use_bent": 5,
            "io_flush": 0, "io_status": 1, "io_answer": 1, "io_fill": 3, "io_random": 1, "poke": 3,
-           "disk_read": 2, "disk_write": 2, "disk_zero": 0, "disk_flush": 0, "disk_id": 1,
+           "disk_read": 2, "disk_write": 2, "disk_zero": 2, "disk_flush": 0, "disk_id": 1,
            "io_number": 3, "zone_fields": 0, "zone_state": 1, "zone_relieve": 0, "zone_wrote": 2,
            "zone_pattern": 3, "zone_reset_all": 1, "zones_erase": 0, "zone_report": 0,
            "console_put": 1, "console_get": 1, "net_put": 1, "net_offload": 3, "net_filter": 1, "admin_say": 2, "admin_list": 1, "admin_use": 0, "admin_caps": 1,

@@ -28,7 +28,6 @@ BY_DESIGN = {
     "entropy-repeats": "no message proves that bytes are not random",
     "blk-id-changes": "core does not say that the device id stays the same",
     "blk-capacity-kept": "a capacity that control writes says nothing of the medium behind it",
-    "blk-discard-first-sectors": "no scenario reads what lies beside a discarded range: to be had, not by design",
     "blk-unsupported-ioerr": "core does not forbid IOERR for a type that it does not know",
 }
 
