@@ -80,7 +80,7 @@ unit: $(UNIT_TESTS)
 	  sh -c 'said=$$($$0 2>&1); status=$$?; echo "$$said"; test $$status -eq 0 || { echo "failed: $$0" >&2; exit 1; }'
 # Four at once, also on two processors: much of what they do is to wait for another program.
 e2e: $(BUILD)/plumbline $(UNIT_TESTS)
-	@PLUMBLINE=$(abspath $(BUILD)/plumbline) CC=$(CC) $(PYTHON) -m pytest tests/e2e -q -p no:cacheprovider -n 4 --dist loadfile $(PYTEST_ARGS)
+	@PLUMBLINE=$(abspath $(BUILD)/plumbline) CC=$(CC) $(PYTHON) -m pytest tests/e2e -q -p no:cacheprovider -n 4 --dist loadgroup $(PYTEST_ARGS)
 # A part of the independent peers; `make e2e` meets all of them, `make check-peers` in every setting.
 check: deps
 	@$(SUBMAKE) all

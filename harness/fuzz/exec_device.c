@@ -38,13 +38,13 @@ static bool in_static(const struct pl_exec *x, uint64_t addr)
 }
 
 /* A SET_VQUEUE that makes the device work on memory that the harness looks at, as another ring than
- * stands there. */
+ * stands there, or as one that a reset has ended. */
 static bool misplaces_ring(const struct pl_exec *x, const struct pl_msg *m)
 {
     struct pl_vq_queue q;
     if (m->dev_num == x->s.dev_num && m->form == PL_FORM_OK &&
         !(m->f[PL_F_flags] & PL_C_SVQ_IGNORE_ALL) &&
-        pl_vq_look_up_queue(x->vq, (uint32_t)m->f[PL_F_index], &q) &&
+        pl_vq_look_up_queue(x->vq, (uint32_t)m->f[PL_F_index], &q) && !q.over &&
         m->f[PL_F_size] == q.setup.size && m->f[PL_F_desc_addr] == q.setup.desc_addr &&
         m->f[PL_F_driver_addr] == q.setup.driver_addr &&
         m->f[PL_F_device_addr] == q.setup.device_addr)

@@ -47,8 +47,10 @@ struct pl_bus_number *pl_bus_number(struct pl_bus_judge *b, uint16_t number)
     for (size_t i = 0; i < b->n_numbers; i++)
         if (b->numbers[i].number == number)
             return &b->numbers[i];
-    if (b->n_numbers == PL_BUS_NUMBERS)
+    if (b->n_numbers == PL_BUS_NUMBERS) {
+        b->crowded = true;
         return NULL;
+    }
     b->numbers[b->n_numbers] = (struct pl_bus_number){.number = number};
     return &b->numbers[b->n_numbers++];
 }
@@ -177,9 +179,9 @@ static struct pl_bus_slot *new_slot(struct pl_oracle *o, enum pl_bus_side side,
 }
 
 /* A device that does not exist, or whose removal the bus knows. */
-static bool is_nowhere(const struct pl_bus_number *n)
+static bool is_nowhere(const struct pl_bus_judge *b, const struct pl_bus_number *n)
 {
-    return !n || (!n->present && (n->gone || n->told_gone || !n->told));
+    return n ? !n->present && (n->gone || n->told_gone || !n->told) : !b->crowded;
 }
 
 static enum pl_bus_route route_of(const struct pl_oracle *o, enum pl_bus_side side,
@@ -190,7 +192,7 @@ static enum pl_bus_route route_of(const struct pl_oracle *o, enum pl_bus_side si
     bool backwards = m->response || (side == PL_BUS_DEVICE_SIDE && !m->event);
     if (m->form == PL_FORM_RUNT || m->msg_size != m->size || backwards || b->changing)
         return PL_ROUTE_ANY;
-    if (is_nowhere(n))
+    if (is_nowhere(b, n))
         return PL_ROUTE_NONE;
     if (!known(b, n))
         return PL_ROUTE_ANY;

@@ -80,6 +80,7 @@ struct pl_bus_judge {
     uint64_t seq, device_said, device_heard; /* heard: the bus has surely read as much */
     struct pl_bus_number numbers[PL_BUS_NUMBERS];
     size_t n_numbers;
+    bool crowded; /* there was no room for a number: those without an entry may be any */
     uint64_t last_forwarded[PL_BUS_NUMBERS]; /* by index of the number: seq of the last request */
     struct pl_bus_params_seen {
         bool seen;

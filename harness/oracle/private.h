@@ -114,6 +114,7 @@ struct pl_queue {
     bool overtaken; /* read as before `asked` while that request was unanswered */
     struct pl_queue_state overtaken_by;
     bool reset_since; /* RESET_VQUEUE took effect after `accepted` */
+    bool anew;        /* the last SET_VQUEUE found it as that left it, and says nothing undefined */
     bool in_reset;    /* a request came while the device was resetting: it may be behind the end */
 };
 

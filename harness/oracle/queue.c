@@ -141,6 +141,13 @@ static bool undefined_now(const struct pl_track *t)
                                                                    PL_C_STATUS_FAILED));
 }
 
+/* All of a configuration and nothing that is undefined, for a queue that is disabled for sure. */
+static bool plainly_configures(const struct pl_queue *q, const struct pl_msg *req)
+{
+    return !(req->f[PL_F_flags] & ~PL_C_SVQ_ENABLE) && !req->f[PL_F_reserved] && q->set.n == 1 &&
+           !q->set.state[0].enabled;
+}
+
 void pl_queue_request(struct pl_oracle *o, struct pl_track *t, const struct pl_msg *req,
                       bool certain)
 {
@@ -175,8 +182,10 @@ void pl_queue_request(struct pl_oracle *o, struct pl_track *t, const struct pl_m
     if (!certain)
         for (unsigned i = 0; i < q->set.n; i++)
             add_state(&sum.set, &q->set.state[i]);
-    if (req->kind == PL_SET_VQUEUE && q->set.n)
+    if (req->kind == PL_SET_VQUEUE && q->set.n) {
+        q->anew = plainly_configures(q, req);
         q->asked = asked_state(req, &q->set.state[0]);
+    }
     else if (req->kind == PL_RESET_VQUEUE && t->ring_reset == PL_YES)
         q->reset_since = true;
     q->set = sum.set;
@@ -317,7 +326,7 @@ static void judge_reconfiguration(struct pl_oracle *o, struct pl_track *t, struc
         q->accepted = q->asked;
         q->reset_since = false;
     } else if (q->was_accepted && q->reset_since && same_state(&q->accepted, &q->asked) &&
-               t->ring_reset == PL_YES) {
+               t->ring_reset == PL_YES && q->anew) {
         pl_broken(o, PL_P_queue_rvq_clear,
                   "a configuration that was accepted before RESET_VQUEUE is refused after it");
     }

@@ -112,14 +112,19 @@ def file(tmp_path):
     return write
 
 
-# Files are shared out in this order, then by name: what takes longest is not to be begun last.
+# Files come in this order, then by name: what takes longest is not to be begun last.
 LONGEST = ("test_cli", "test_peers", "test_decode_replay_bench", "test_peers_driver", "test_peers_io", "test_bus", "test_bad_input",
            "test_spsc", "test_storage_daemon", "test_driver", "test_fuzz", "test_docs", "test_reports")
+# Tests of these files share nothing that takes long to make: each may run in another process of pytest-xdist.
+APART = set(LONGEST) - {"test_decode_replay_bench", "test_docs", "test_reports"}
 
 
 def pytest_collection_modifyitems(items):
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+    for item in items:
+        if item.path.stem not in APART:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_sessionfinish(session):

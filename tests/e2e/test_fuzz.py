@@ -200,10 +200,12 @@ def test_over_a_socket_the_iut_is_kept(tmp_path):
 def test_a_finding_on_rings_shows_again_from_the_start(tmp_path):
     """A device that is kept is reset ahead of each case; what its rings are is known behind a reset alone."""
     mutant = "exec '%s' serve device --mutant CORE-SPLIT-DEV-26.wide" % PLUMBLINE
-    done = fuzz(tmp_path, "--exec", mutant, "--focus", "ring", "--execs", 3000, "--only", "CORE-SPLIT-DEV-26", "--stop-after", 1,
-                seconds=4 * SECONDS)
+    case = tmp_path / "case.txt"
+    case.write_text("plumbline-case 1\nrole device\nspec virtio-msg-r1\nseed 2\n\nlife steps=19\n", encoding="utf-8")
+    done = fuzz(tmp_path / "run", "--exec", mutant, "--focus", "ring", "--execs", 3000, "--only", "CORE-SPLIT-DEV-26", "--stop-after", 1,
+                "--in", case, seconds=4 * SECONDS)
     assert done.status == 1, done
-    (found,) = findings(tmp_path)
+    (found,) = findings(tmp_path / "run")
     assert facts(found)["again"] == "5 of 5" and "reset" in actions(found), actions(found)
     again = run_program("replay", found, "--exec", mutant)
     assert again.status == 1 and "FAIL CORE-SPLIT-DEV-26 " in again.out, again

@@ -850,7 +850,30 @@ static void one_of_two_alike_failed(void)
     out(NEAR, response(DEV, 11, 4));
 }
 
+/* More devices than the oracle has room for: of the rest it says nothing. */
+static void more_devices_than_room(void)
+{
+    enum { FIRST = 1000, LAST = FIRST + 300 };
+    char words[32];
+    for (unsigned i = FIRST; i <= LAST; i++) {
+        snprintf(words, sizeof(words), "present %u", i);
+        pl_oracle_bus_told(oracle, words);
+    }
+    const uint16_t last = LAST;
+    struct pl_msg m = {.kind = PL_EVENT_DEVICE};
+    m.f[PL_F_device_number] = last;
+    m.f[PL_F_device_bus_state] = PL_C_BUS_STATE_ADDED;
+    in(FAR, m);
+    out(NEAR, m);
+    in(NEAR, request(last, 10, 0));
+    out(FAR, request(last, 10, 0));
+    in(FAR, response(last, 10, 0));
+    out(NEAR, response(last, 10, 0));
+    window(last, 1, 0, 1, 1);
+}
+
 static void (*const freedoms[])(void) = {
+    more_devices_than_room,
     rewritten,
     one_of_two_alike_failed,
     other_order_of_responses,

@@ -1776,10 +1776,31 @@ static void needs_reset_event_after_get(void)
     pl_oracle_settle(oracle);
 }
 
+/* Another configuration than the one that was accepted before: the one before it may stand. */
+static void refused_behind_another(void)
+{
+    static const struct queue other = {256, 8, 1, 0x30000};
+    has_queue(enabled);
+    reset_queue(0);
+    set_queue(PL_C_SVQ_ENABLE, 8, 0x30000);
+    set_queue(PL_C_SVQ_ENABLE, 8, 0x10000);
+    get_queue(other);
+}
+
+static void refused_for_a_size_that_is_none(void)
+{
+    has_queue(enabled);
+    reset_queue(0);
+    set_queue(PL_C_SVQ_ENABLE | PL_C_SVQ_IGNORE_SIZE, 8, 0x10000);
+    get_queue(empty);
+}
+
 static const struct {
     const char *name;
     free_fn *tell;
 } freedoms[] = {
+    {"a reset queue that has been set up otherwise", refused_behind_another},
+    {"a reset queue without a size", refused_for_a_size_that_is_none},
     {"a device without configuration space", no_config},
     {"an implementation-defined message that is known", own_id},
     {"a read that a reset overtakes", late_config_over_reset},
