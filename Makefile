@@ -121,21 +121,15 @@ demo: deps
 
 # The same tests against slower builds, each in a directory of its own: with more time, and with fewer of the peers.
 SLOW := CK_TIMEOUT_MULTIPLIER=10 PLUMBLINE_TEST_SECONDS=240 PLUMBLINE_QUICK=1 PLUMBLINE_E2E=quick
-# What meets other programs than ours, brings sanitizers of its own, is about the generator, or is long, `make check` meets.
-ASAN_LEAVES_OUT := $(addprefix --ignore=tests/e2e/test_,$(addsuffix .py,peers peers_io peers_driver peers_bus docs bus front_end storage_daemon \
-  fuzz_own fuzz reports decode_replay_bench)) -k 'not test_model and not test_planned and not every_clause and not test_bench \
-  and not test_a_driver_started_over_each and not test_started_over_each and not test_demo and not test_replay_of_a and not test_the_repeat_command \
-  and not test_junit and not test_install and not test_a_failure_says_all and not test_repeatable and not floods_ends and not clock_that_is_not \
-  and not test_without_arguments and not test_options_come and not test_a_device_that_knows'
 asan: BUILD_ARGS = BUILD=$(BUILD)/asan CFLAGS="-O1 -g1 -fno-omit-frame-pointer" \
   SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
 asan:
 	@$(SLOW) $(SUBMAKE) $(BUILD_ARGS) unit
-	@$(SLOW) $(SUBMAKE) $(BUILD_ARGS) e2e PYTEST_ARGS="$(ASAN_LEAVES_OUT)"
+	@PLUMBLINE_MEMORY=1 $(SLOW) $(SUBMAKE) $(BUILD_ARGS) e2e
 tsan: BUILD_ARGS = BUILD=$(BUILD)/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE=-fsanitize=thread
 tsan:
 	@$(SLOW) $(SUBMAKE) $(BUILD_ARGS) unit
-	@$(SLOW) $(SUBMAKE) $(BUILD_ARGS) e2e
+	@PLUMBLINE_MEMORY=1 $(SLOW) $(SUBMAKE) $(BUILD_ARGS) e2e
 coverage: BUILD_ARGS = BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" CC=gcc
 coverage:
 	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true

@@ -122,6 +122,15 @@ static unsigned rank(const struct pl_oracle *o, const struct pl_bus_slot *slot,
     return like == PL_LIKE_CUT ? 6 : token && !slot->m.event ? 6 : 4;
 }
 
+/* Nothing was put behind it but zeros. */
+static bool is_clean(const struct pl_bus_slot *slot, const struct pl_msg *m)
+{
+    for (size_t i = slot->m.size; i < m->size; i++)
+        if (m->bytes[i])
+            return false;
+    return true;
+}
+
 static struct pl_bus_slot *find(struct pl_oracle *o, enum pl_bus_side given, const struct pl_msg *m)
 {
     struct pl_bus_slot *best = NULL;
@@ -131,7 +140,8 @@ static struct pl_bus_slot *find(struct pl_oracle *o, enum pl_bus_side given, con
         if (slot->state == PL_BUS_FREE || slot->side != given || slot->m.bus ||
             slot->m.form == PL_FORM_RUNT)
             continue;
-        unsigned now = 4 * rank(o, slot, m);
+        unsigned now = 8 * rank(o, slot, m);
+        now += now && is_clean(slot, m) ? 4 : 0;
         now += now && !slot->failed ? 2 : 0; /* of what failed, less is to be expected */
         now += now && slot->route == PL_ROUTE_DUE && slot->state == PL_BUS_OPEN;
         if (now > most ||

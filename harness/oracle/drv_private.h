@@ -56,6 +56,7 @@ struct pl_drv_queue {
     bool told_life, available;     /* available: what the last response says */
     enum pl_tristate on;           /* enabled, as the driver can see it */
     uint64_t on_at;                /* of the request that says so */
+    bool off_read;                 /* read as disabled since: nothing but SET_VQUEUE enables it */
     uint64_t set_at, params_at;    /* SET_VQUEUE: the last; the last with a size or an address */
     uint64_t confirmed_at;         /* a GET_VQUEUE later than params_at was answered */
     bool confirmed_same;           /* ... and showed what was asked for */

@@ -152,6 +152,7 @@ static void note_set(struct pl_drv_queue *q, const struct pl_msg *m, uint64_t no
     if ((flags & PL_C_SVQ_STATE_MASK) == PL_C_SVQ_ENABLE) {
         q->on = PL_YES;
         q->on_at = now;
+        q->off_read = false;
     }
     q->reset_at = 0;
 }
@@ -207,6 +208,7 @@ static void reset_vqueue(struct pl_oracle *o, struct pl_drv_dev *d, struct pl_dr
     q->reset_at = o->drv->now;
     q->params_at = q->confirmed_at = 0;
     q->on = PL_UNSURE;
+    q->off_read = false;
 }
 
 void pl_drv_queue_request(struct pl_oracle *o, struct pl_drv_dev *d, const struct pl_msg *m)
@@ -260,8 +262,10 @@ static void queue_read(struct pl_oracle *o, struct pl_drv_dev *d, struct pl_drv_
         pl_drv_resolve(o, d, PL_RESET_VQUEUE, q->index);
     if (q->reset_at && r->at > q->reset_at && !enabled)
         q->reset_at = 0;
-    if (r->at > q->on_at && !q->reset_at)
-        q->on = enabled ? PL_YES : PL_NO;
+    if (r->at > q->on_at && !q->reset_at) {
+        q->on = !enabled ? PL_NO : q->off_read ? PL_UNSURE : PL_YES;
+        q->off_read |= !enabled;
+    }
 }
 
 void pl_drv_queue_told(struct pl_oracle *o, struct pl_drv_dev *d, const struct pl_drv_request *r,

@@ -21,6 +21,7 @@ struct pl_dring_queue {
     uint8_t parts;  /* what SET_VQUEUE named since RESET_VQUEUE: size, and each address */
     bool renewed;   /* RESET_VQUEUE was sent since the reset of the device, */
     bool unproven;  /* ... and neither its answer nor GET_VQUEUE has shown that it ended */
+    bool ended;     /* ... and GET_VQUEUE has */
     uint16_t token; /* of that request */
     bool owes, noise, overdue; /* an EVENT_AVAIL; see drv_watch_notify.c */
     unsigned behind;           /* EVENT_AVAIL in a row that named a place ahead of what was due */

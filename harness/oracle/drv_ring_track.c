@@ -339,9 +339,11 @@ static void told_queue(struct pl_dring_dev *d, const struct pl_msg *m)
     if (!q)
         return;
     q->absent = m->f[PL_F_max_size] == 0;
-    /* What it reads as decides, whatever was answered before. */
-    if (q->renewed && !q->set)
-        q->unproven = m->f[PL_F_flags] & PL_C_GVQ_ENABLED;
+    /* What it first reads as decides, whatever was answered before. */
+    if (!q->renewed || q->set || q->ended)
+        return;
+    q->unproven = m->f[PL_F_flags] & PL_C_GVQ_ENABLED;
+    q->ended = !q->unproven;
 }
 
 static void told_queue_reset(struct pl_dring_dev *d, const struct pl_msg *m)

@@ -197,7 +197,7 @@ static void begin_life(struct pl_oracle *o, struct pl_drv_dev *d)
         struct pl_drv_queue *q = &d->queues[i];
         q->on = PL_NO;
         q->on_at = q->set_at = q->params_at = q->confirmed_at = q->reset_at = 0;
-        q->told_life = false;
+        q->told_life = q->off_read = false;
         if (q->max_life > q->max_before)
             q->max_before = q->max_life;
     }

@@ -118,8 +118,31 @@ LONGEST = ("test_cli", "test_peers", "test_decode_replay_bench", "test_peers_dri
 # Tests of these files share nothing that takes long to make: each may run in another process of pytest-xdist.
 APART = set(LONGEST) - {"test_decode_replay_bench", "test_docs", "test_reports"}
 
+# With PLUMBLINE_MEMORY=1, for the sanitizers: what strangers' bytes go through, each kind of run once. What is not named here
+# judges verdicts, which a slower build does not change, or meets programs that bring sanitizers of their own.
+MEMORY = {
+    "test_bad_input": None, "test_codecs": None, "test_corpus": None, "test_net": None, "test_scribbler": None, "test_serve_file": None,
+    "test_spsc": ("client", "signal_leaves", "started_device", "framing", "connect", "listen", "memory_file", "hostile", "cut_short", "refused"),
+    "test_cli": ("profile[", "connect[", "listen[", "driver_meets_device", "interrupted", "decode_what", "decode_loses", "scenarios_of_ones_own",
+                 "replay_against", "selftest_of_a_few"),
+    "test_driver": ("embedded", "crashes", "trace", "scenarios_of_ones_own", "mistakes"),
+    "test_bus": ("reference_bus", "both_sides", "wrong_scenarios", "breaks_down"),
+    "test_combinations": ("random_legal", "selftest_over_a_carrier"),
+    "test_decode_replay_bench": ("bad_files", "without_sense", "says_what_is_wrong"),
+    "test_fuzz": ("faithful_peers", "wrong"),
+}
 
-def pytest_collection_modifyitems(items):
+
+def reads_memory(item):
+    words = MEMORY.get(item.path.stem, ())
+    return words is None or any(word in item.name for word in words)
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("PLUMBLINE_MEMORY") == "1":
+        left_out = [item for item in items if not reads_memory(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if reads_memory(item)]
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
     for item in items:

@@ -47,6 +47,16 @@ def test_the_corpus_is_well_formed_and_does_as_it_says(run):
     assert done.status == 0 and "0 do not" in done.out, done
 
 
+@pytest.mark.parametrize("role", ("device", "driver", "bus"))
+def test_every_judged_clause_and_every_mutant_has_an_entry(run, role):
+    entries = json.loads(run("corpus", "list", ROOT / "corpus", "--role", role, "--json", "-").out)["entries"]
+    clauses = json.loads(run("clauses", "--format", "json").out)
+    aimed = {clause for entry in entries for clause in entry["clauses"]}
+    assert not {c["id"] for c in clauses if c["judged"] and c["role"] in (role, "any")} - aimed
+    mutants = {line.split("\t")[0] for line in run("serve", role, "--list-mutants").out.splitlines()}
+    assert not mutants - {fails["mutant"] for entry in entries for fails in entry["fails"]}
+
+
 def test_check_a_folder_an_entry_and_an_archive(run, small, tmp_path):
     assert run("corpus", "export", small, "x.tar").status == 0
     for path, n in ((small, 3), (small / "bus" / "a.txt", 1), (tmp_path / "x.tar", 3)):

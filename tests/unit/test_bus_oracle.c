@@ -784,6 +784,20 @@ static void size_that_lies(void)
     pl_oracle_settle(oracle);
 }
 
+/* The surplus that the driver sent, and not padding of the event before, which was discarded. */
+static void surplus_behind_the_same_without(void)
+{
+    pl_oracle_bus_told(oracle, "changing"); /* none of them is due */
+    make(event(PL_EVENT_AVAIL, DEV, 1, 0));
+    pl_poke_size(spec, bytes, 0);
+    put(NEAR, true);
+    make(event(PL_EVENT_AVAIL, DEV, 1, 0));
+    bytes[size++] = 0xff;
+    pl_poke_size(spec, bytes, (uint16_t)size);
+    put(NEAR, true);
+    put(FAR, false);
+}
+
 static void clean_padding(void)
 {
     in(NEAR, request(DEV, 10, 0));
@@ -886,6 +900,7 @@ static void (*const freedoms[])(void) = {
     events_at_any_time,
     size_that_lies,
     clean_padding,
+    surplus_behind_the_same_without,
     no_bus_messages,
     small_windows,
     waits_on_change,

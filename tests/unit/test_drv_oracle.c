@@ -918,6 +918,18 @@ static void legal_no_queue(void)
     status(0);
 }
 
+/* The device enables it by itself, and no driver has to see that. */
+static void legal_queue_that_comes_on(void)
+{
+    up();
+    reset_queue(0);
+    confirm(0, 0);
+    confirm(0, PL_C_GVQ_ENABLED);
+    set_queue(0, PL_C_SVQ_ENABLE);
+    confirm(0, PL_C_GVQ_ENABLED);
+    io(0);
+}
+
 static void legal_queue_reset_lost(void)
 {
     up();
@@ -2649,6 +2661,7 @@ static const struct story stories[] = {
     LEGAL(legal_packed_but_refused),
     LEGAL(legal_queue_refused),
     LEGAL(legal_no_queue),
+    LEGAL(legal_queue_that_comes_on),
     LEGAL(legal_queue_reset_lost),
     LEGAL(legal_hotplug),
     LEGAL(legal_two_devices),
