@@ -3,7 +3,8 @@
 and AFL++ on raw bytes (fuzz/raw.c) against the same peers and the same judge. Prints a table for docs/fuzzing.md.
 
 A mutant is found when one of its own clauses is broken. Executions are counted until then, seconds are of the whole program, and
-what is not found within the budget counts as the budget."""
+what is not found within the budget counts as the budget. Engines that mutate bytes have no scenarios: where one of them is
+compared, mutants whose clauses only scenarios judge are left out."""
 import argparse
 import concurrent.futures
 import json
@@ -142,7 +143,9 @@ def main():
     options.build = options.build.absolute()
     bench = Bench(options)
     unjudged = by_scenario(bench.program)
-    left_out = {(role, m) for role in options.roles for m, clauses in mutants(bench.program, role) if set(clauses.split(",")) <= unjudged}
+    plain = {"libFuzzer", "AFL++"} & set(options.engines)
+    left_out = {(role, m) for role in options.roles for m, clauses in mutants(bench.program, role)
+                if plain and set(clauses.split(",")) <= unjudged}
     jobs = [(engine, role, mutant, clauses, seed) for role in options.roles for engine in options.engines
             for mutant, clauses in [m for m in mutants(bench.program, role) if options.only in m[0]][:: options.every] for seed in options.seeds]
     jobs = [job for job in jobs if job[1:3] not in left_out]
@@ -155,7 +158,7 @@ def main():
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     print("\n".join(table(results, options)))
-    print("\nSeeds %s; at most %d s a run; every mutant in %d. Left out: %d that only scenarios judge." %
+    print("\nSeeds %s; at most %d s a run; one mutant in %d. Left out: %d that only scenarios judge." %
           (" ".join(map(str, options.seeds)), options.seconds, options.every, len(left_out)))
     missed = sorted({job[1:3] for job, r in results.items() if job[0] == "in-process" and r} -
                     {job[1:3] for job, r in results.items() if job[0] == "in-process" and r and r[0]})

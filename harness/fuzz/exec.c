@@ -211,7 +211,8 @@ static void learn_status(struct pl_exec *x, uint32_t status)
 {
     struct pl_x_device *d = &x->d;
     if (!status && d->asked) {
-        d->asked = d->wrote_features = x->lawless = false;
+        d->asked = d->open;
+        d->wrote_features = x->lawless = false;
         memcpy(d->set_queue, d->set_later, sizeof(d->set_queue));
         memset(d->has_ring, 0, sizeof(d->has_ring));
         memset(d->honest, 0, sizeof(d->honest));
@@ -235,8 +236,11 @@ static void learn(struct pl_exec *x, const struct pl_msg *m)
     case PL_SET_DRIVER_FEATURES:
         d->wrote_features = true;
         break;
-    case PL_GET_DEVICE_STATUS:
     case PL_SET_DEVICE_STATUS:
+        d->open &= m->token != d->reset_token;
+        learn_status(x, (uint32_t)m->f[PL_F_status]);
+        break;
+    case PL_GET_DEVICE_STATUS:
         learn_status(x, (uint32_t)m->f[PL_F_status]);
         break;
     case PL_GET_CONFIG:
@@ -270,7 +274,8 @@ static void judged(void *opaque, const struct pl_msg *m, bool to_iut)
         x->d.set_queue[m->f[PL_F_index]] = x->d.set_later[m->f[PL_F_index]] = true;
     if (to_iut && m->kind == PL_SET_DEVICE_STATUS && m->form == PL_FORM_OK && !m->response &&
         !m->f[PL_F_status] && m->dev_num == x->s.dev_num) {
-        x->d.asked = true;
+        x->d.asked = x->d.open = true;
+        x->d.reset_token = m->token;
         memset(x->d.set_later, 0, sizeof(x->d.set_later));
     }
     if (m->form == PL_FORM_OK && from_device && m->dev_num == x->s.dev_num &&

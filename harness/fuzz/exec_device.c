@@ -172,7 +172,7 @@ static void act_ring(struct pl_exec *x, uint32_t queue, uint64_t entries, int pa
     m.f[PL_F_index] = queue;
     if (!x->vq)
         return;
-    bool known = ring_bits_known(x, &f) && !pl_vq_is_wild(x->vq);
+    bool known = ring_bits_known(x, &f) && !pl_vq_is_wild(x->vq) && !x->d.asked;
     known &= packed < 0 || f.packed == (packed != 0);
     struct pl_vq_queue old = {0}; /* the device may be at work on another ring */
     pl_vq_look_up_queue(x->vq, queue, &old);

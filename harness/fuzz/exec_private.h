@@ -31,6 +31,8 @@ struct pl_x_device {
     bool set_queue[PL_X_QUEUES]; /* a SET_VQUEUE went there since the reset */
     bool set_later[PL_X_QUEUES]; /* ... since the reset that was asked for last */
     bool asked;                  /* a reset was asked for, and has not ended */
+    bool open;                   /* ... and was not answered, the last one, which has this token */
+    uint16_t reset_token;
     uint32_t status;             /* as told last */
     uint32_t device_id, config_size, max_queues, blocks;
     uint32_t offered[PL_X_BLOCKS];

@@ -11,8 +11,16 @@
 /* libFuzzer takes what stands in this section for coverage, and clears it ahead of each input. */
 __attribute__((section("__libfuzzer_extra_counters"), used)) static uint8_t extra[PL_FEEDBACK_MAX];
 /* AFL++'s map, where the program was built for it. */
-extern uint8_t *__afl_area_ptr __attribute__((weak));
-extern uint32_t __afl_map_size __attribute__((weak));
+/* Where AFL++'s map and its size are, NULL without AFL++. Its compiler gives each module variables
+ * of these names, which C that names them would be in the way of. */
+__asm__(".pushsection .data.rel,\"aw\"\n"
+        ".weak __afl_area_ptr, __afl_map_size\n"
+        ".balign 16\n"
+        "pl_afl_map: .dc.a __afl_area_ptr\n"
+        "pl_afl_size: .dc.a __afl_map_size\n"
+        ".popsection\n");
+extern uint8_t **pl_afl_map;
+extern uint32_t *pl_afl_size;
 
 /* The engines call plain functions: what they share lives here, made with the first call. */
 static struct {
@@ -70,11 +78,11 @@ static void decode(const struct pl_target *target, struct pl_case *c, const uint
 
 static void feed(const struct pl_exec_result *result)
 {
-    uint32_t afl = &__afl_area_ptr && &__afl_map_size ? __afl_map_size : 0;
+    uint32_t afl = pl_afl_map && pl_afl_size ? *pl_afl_size : 0;
     for (size_t i = 0; i < result->n_seen; i++) {
         extra[result->seen[i]] = 1;
         if (afl)
-            __afl_area_ptr[(result->seen[i] * UINT32_C(2654435761)) % afl]++;
+            (*pl_afl_map)[(result->seen[i] * UINT32_C(2654435761)) % afl]++;
     }
 }
 
