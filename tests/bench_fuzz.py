@@ -54,12 +54,12 @@ class Bench:
         command = [self.program, "fuzz", "--role", role, "--dir", place, "--seed", seed, "--only", clauses, "--stop-after", "1",
                    "--time", self.o.seconds, *reach]
         status, out, seconds = run(list(map(str, command)), self.o.seconds + 60)
-        if status not in (0, 1):
+        if status not in (0, 1, -9):  # -9: it had to be ended, and what it found counts
             sys.exit("%s: %s" % (mutant, out))
         found = list((place / "findings").glob("*/finding"))
         executions = re.search(r"^execution (\d+)$", found[0].read_text(encoding="utf-8"), re.M) if found else \
             re.search(r"(\d+) executions in", out)
-        return bool(found), int(executions.group(1)), seconds
+        return bool(found), int(executions.group(1)) if executions else 0, seconds
 
     def in_process(self, role, mutant, clauses, seed, place):
         return self.campaign(role, mutant, clauses, seed, place, ["--mutant", mutant])

@@ -52,6 +52,11 @@ void pl_session_renew(struct pl_session *s)
     s->next_token = PL_SESSION_TOKEN_FIRST;
 }
 
+void pl_session_mistrust(struct pl_session *s, unsigned misses)
+{
+    s->misses = misses < IMPATIENT_AFTER ? misses : IMPATIENT_AFTER;
+}
+
 void pl_session_free(struct pl_session *s)
 {
     for (unsigned i = 0; i < PL_TRACE_MAX; i++)

@@ -95,6 +95,9 @@ int pl_session_init(struct pl_session *s, struct pl_port *port, struct pl_oracle
 void pl_session_free(struct pl_session *s);
 /* Nothing is left of what the session has come to believe of the IUT so far. */
 void pl_session_renew(struct pl_session *s);
+/* Behind that: the IUT is one that missed `misses` answers before. It is waited for as if it had
+ * missed a few of them in this run. */
+void pl_session_mistrust(struct pl_session *s, unsigned misses);
 /* Start or restart the IUT with these parameters; negative errno with port->error. */
 int pl_session_start(struct pl_session *s, const struct pl_bus_params *bus);
 /* Forget the recorded messages: a scenario begins. */

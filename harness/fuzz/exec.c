@@ -518,7 +518,9 @@ static int start(struct pl_exec *x)
                    same_bus(&bus, &x->s.bus) && as_it_began(x) && drain(x);
     uint16_t token = x->s.next_token;
     pl_session_renew(&x->s);
-    if (x->vq) /* so patient as with the first case */
+    if (!x->port->virtual_time) /* what was waited for in vain before costs less from then on */
+        pl_session_mistrust(&x->s, x->missed);
+    else if (x->vq) /* so patient as with the first case */
         pl_vq_renew(x->vq);
     pl_oracle_renew(x->oracle);
     if (goes_on) {
@@ -560,6 +562,7 @@ static void conclude(struct pl_exec *x)
 {
     struct pl_exec_result *out = x->out;
     see_clauses(x);
+    x->missed = x->s.misses;
     out->messages = x->s.numbers - x->numbers;
     out->ms = x->port->now_ms;
     out->alive = x->s.alive && !x->s.stuck;
