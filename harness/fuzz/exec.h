@@ -82,6 +82,8 @@ void pl_exec_free(struct pl_exec *x);
  * or spec, or a negative errno where the IUT could not be started; out->why says why.
  */
 int pl_exec_run(struct pl_exec *x, const struct pl_case *c, struct pl_exec_result *out);
+/* The next case waits for answers as the first one did, whatever was missing before it. */
+void pl_exec_trust(struct pl_exec *x);
 /* The last of what the IUT wrote to its standard error before it ended, in the run before; "" where
  * it did not end, or nothing is known. Lives until the next case. */
 const char *pl_exec_wrote(const struct pl_exec *x);

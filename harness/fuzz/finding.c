@@ -243,6 +243,7 @@ static int verify(struct found *n)
             if (!c->trace)
                 return -EIO;
         }
+        pl_exec_trust(c->once);
         n->again += shows(n, &c->small);
         int err = c->trace ? pl_trace_end(c->trace) : 0;
         c->trace = NULL;
