@@ -79,18 +79,17 @@ static int echo(int fd)
     return 0;
 }
 
-/* Answer control lines with `answer`, after delay_ms, until end of file. */
+/* Answer each control line with `answer`, until end of file; "late": the first one late. */
 static void *serve_control(void *arg)
 {
     const char *answer = arg;
     char line[256];
-    ssize_t n;
-    int ctl = env_fd("PLUMBLINE_CTL_FD");
-    for (int i = 0; (n = read(ctl, line, sizeof line)) > 0; i++) {
+    FILE *ctl = fdopen(env_fd("PLUMBLINE_CTL_FD"), "r");
+    for (int i = 0; fgets(line, sizeof line, ctl); i++) {
         if (strcmp(answer, "late") == 0 && i == 0)
             usleep(150000);
         const char *text = strcmp(answer, "late") == 0 ? (i ? "ok" : "error late") : answer;
-        dprintf(ctl, "%s\n", text);
+        dprintf(fileno(ctl), "%s\n", text);
     }
     return NULL;
 }
