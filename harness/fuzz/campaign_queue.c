@@ -6,7 +6,7 @@
 #include "fuzz/campaign_private.h"
 #include "fuzz/mutate.h"
 
-enum { LOOKS = 4, CHANGES = 4, NEW_OF_16 = 3, SAME_BUS = 64 };
+enum { LOOKS = 4, CHANGES = 4, NEW_OF_16 = 3, SAME_BUS = 64, SWEEP = 8 };
 
 static uint64_t draw(struct pl_campaign *c, uint64_t below)
 {
@@ -201,8 +201,26 @@ static void change(struct pl_campaign *c)
     }
 }
 
+/* One scenario after the other, each by itself and set for one of its clauses. Workers begin with
+ * different ones. */
+static void sweep(struct pl_campaign *c)
+{
+    const struct pl_clauses *clauses = pl_clauses_find(c->spec);
+    pl_case_init(&c->c, c->spec, c->g.role);
+    pl_generate_head(&c->g, &c->c);
+    const char *clause = pl_generate_turn(&c->g, &c->c, c->number / SWEEP + c->o->seed);
+    int i = clause ? pl_clauses_index(clauses, clause) : -1;
+    int type = i >= 0 ? pl_case_type_find(pl_clauses_get(clauses, (size_t)i)->type) : -1;
+    if (type >= 0)
+        c->c.type = (uint8_t)type;
+}
+
 static void make_next(struct pl_campaign *c)
 {
+    if (c->number % SWEEP == SWEEP - 1) {
+        sweep(c);
+        return;
+    }
     if (!c->n_entries || draw(c, 16) < NEW_OF_16) {
         pl_generate_case(&c->g, &c->c);
         return;

@@ -431,12 +431,12 @@ static bool aims_at(const struct pl_scenario *scenario, const char *clause)
     return false;
 }
 
-/* A value of a dimension, more often the plain one. */
+/* A value of a dimension, the plain one but for one time in `rare`. */
 static void combine(struct pl_generator *g, struct pl_action *a, unsigned name,
-                    enum pl_dimension dimension)
+                    enum pl_dimension dimension, unsigned rare)
 {
     const struct pl_dimension_def *def = &pl_dimensions[dimension];
-    if (one_in(g, 4))
+    if (one_in(g, rare))
         pl_action_set(a, name, PL_VALUE_NUMBER, def->value[pl_draw(g, def->n)]);
 }
 
@@ -450,8 +450,8 @@ void pl_generate_suit(struct pl_case *c, const struct pl_scenario *scenario)
         c->features = (c->features & ~strict) | (p->profile ? strict : 0);
 }
 
-/* A choice of a scenario and what it is combined with. */
-static void choose_scenario(struct pl_generator *g, struct pl_action *a, size_t at)
+/* A choice of a scenario and what it is combined with, half of the time. */
+static void choose_scenario(struct pl_generator *g, struct pl_action *a, size_t at, unsigned rare)
 {
     size_t choices = pl_run_choices(pl_case_scenario(g->spec, g->role, at));
     a->scenario = (uint16_t)at;
@@ -464,20 +464,20 @@ static void choose_scenario(struct pl_generator *g, struct pl_action *a, size_t 
         pl_action_set(a, PL_ARG_AT, PL_VALUE_NUMBER, 1 + pl_draw(g, p->most < 12 ? p->most : 12));
     if (g->role == PL_IUT_BUS || one_in(g, 2))
         return;
-    combine(g, a, PL_ARG_RING_PACKED, PL_DIM_PACKED);
-    combine(g, a, PL_ARG_QUEUE_SIZE, PL_DIM_QUEUE_SIZE);
-    combine(g, a, PL_ARG_INDIRECT, PL_DIM_INDIRECT);
-    combine(g, a, PL_ARG_EVENT_IDX, PL_DIM_EVENT_IDX);
-    combine(g, a, PL_ARG_IN_ORDER, PL_DIM_IN_ORDER);
-    combine(g, a, PL_ARG_NOTIFICATION_DATA, PL_DIM_NOTIFICATION_DATA);
-    combine(g, a, PL_ARG_RESET_MS, PL_DIM_RESET_MS);
+    combine(g, a, PL_ARG_RING_PACKED, PL_DIM_PACKED, rare);
+    combine(g, a, PL_ARG_QUEUE_SIZE, PL_DIM_QUEUE_SIZE, rare);
+    combine(g, a, PL_ARG_INDIRECT, PL_DIM_INDIRECT, rare);
+    combine(g, a, PL_ARG_EVENT_IDX, PL_DIM_EVENT_IDX, rare);
+    combine(g, a, PL_ARG_IN_ORDER, PL_DIM_IN_ORDER, rare);
+    combine(g, a, PL_ARG_NOTIFICATION_DATA, PL_DIM_NOTIFICATION_DATA, rare);
+    combine(g, a, PL_ARG_RESET_MS, PL_DIM_RESET_MS, rare);
 }
 
 static void scenario(struct motif *m)
 {
     size_t n = pl_case_scenarios_of(m->g->spec, m->g->role);
     if (n)
-        choose_scenario(m->g, add(m, PL_ACT_SCENARIO), pl_draw(m->g, n));
+        choose_scenario(m->g, add(m, PL_ACT_SCENARIO), pl_draw(m->g, n), 4);
 }
 
 /* --- motifs of a driver --- */
@@ -724,13 +724,36 @@ bool pl_generate_scenario(struct pl_generator *g, struct pl_case *c, const char 
             at = i;
     if (!fits)
         return false;
-    choose_scenario(g, add(&m, PL_ACT_SCENARIO), at);
+    choose_scenario(g, add(&m, PL_ACT_SCENARIO), at, 4);
     if (g->reference)
         draw_options_for(g, c, clause);
     /* Those of drivers and buses are only at the beginning. */
     insert(c, g->role == PL_IUT_DEVICE ? pl_draw(g, c->n + 1u) : 0, &m);
     pl_generate_suit(c, pl_case_scenario(g->spec, g->role, at));
     return true;
+}
+
+const char *pl_generate_turn(struct pl_generator *g, struct pl_case *c, uint64_t turn)
+{
+    struct motif m = {.g = g};
+    size_t n = pl_case_scenarios_of(g->spec, g->role), clauses = 0;
+    if (!n)
+        return NULL;
+    size_t at = (size_t)(turn % n);
+    const struct pl_scenario *s = pl_case_scenario(g->spec, g->role, at);
+    size_t all = pl_run_choices(s);
+    struct pl_action *a = add(&m, PL_ACT_SCENARIO);
+    choose_scenario(g, a, at, 1);
+    if (all > 1)
+        pl_action_set(a, PL_ARG_CHOICE, PL_VALUE_NUMBER, turn / n % all);
+    while (s->clauses[clauses])
+        clauses++;
+    const char *clause = clauses ? s->clauses[pl_draw(g, clauses)] : "";
+    if (g->reference)
+        draw_options_for(g, c, clause);
+    insert(c, 0, &m);
+    pl_generate_suit(c, s);
+    return clause;
 }
 
 /* What is set at the driver's other end, or of the peer that is tested. */

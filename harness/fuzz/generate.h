@@ -61,6 +61,10 @@ void pl_generate_suit(struct pl_case *c, const struct pl_scenario *scenario);
 /* Put a scenario that aims at this clause somewhere, and set the reference peer as it may need it.
  * False: there is none, or no room. */
 bool pl_generate_scenario(struct pl_generator *g, struct pl_case *c, const char *clause);
+/* The same in a case without actions: scenario number `turn` of the role's, counted round and
+ * round, each time with its next choice, and for one of its clauses, which is returned. NULL: there
+ * are no scenarios. */
+const char *pl_generate_turn(struct pl_generator *g, struct pl_case *c, uint64_t turn);
 /* The peer that is tested is to have these options of a mutant ("NAME=VALUE", NULL ends; NULL:
  * none) and its type. False, and nothing is changed: a case cannot say that. */
 bool pl_generate_options(struct pl_case *c, const char *const *options);
