@@ -33,7 +33,7 @@ struct pl_x_device {
     bool asked;                  /* a reset was asked for, and has not ended */
     bool open;                   /* ... and was not answered, the last one, which has this token */
     uint16_t reset_token;
-    uint32_t status;             /* as told last */
+    uint32_t status; /* as told last */
     uint32_t device_id, config_size, max_queues, blocks;
     uint32_t offered[PL_X_BLOCKS];
     uint32_t generation;

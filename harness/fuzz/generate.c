@@ -450,7 +450,7 @@ void pl_generate_suit(struct pl_case *c, const struct pl_scenario *scenario)
         c->features = (c->features & ~strict) | (p->profile ? strict : 0);
 }
 
-/* A choice of a scenario and what it is combined with, half of the time. */
+/* A choice of a scenario and, half of the time, what it is combined with: see combine. */
 static void choose_scenario(struct pl_generator *g, struct pl_action *a, size_t at, unsigned rare)
 {
     size_t choices = pl_run_choices(pl_case_scenario(g->spec, g->role, at));

@@ -10,7 +10,6 @@
 
 /* libFuzzer takes what stands in this section for coverage, and clears it ahead of each input. */
 __attribute__((section("__libfuzzer_extra_counters"), used)) static uint8_t extra[PL_FEEDBACK_MAX];
-/* AFL++'s map, where the program was built for it. */
 /* Where AFL++'s map and its size are, NULL without AFL++. Its compiler gives each module variables
  * of these names, which C that names them would be in the way of. */
 __asm__(".pushsection .data.rel,\"aw\"\n"

@@ -232,7 +232,8 @@ static void judge_bits(struct pl_oracle *o, const struct pl_bus_slot *slot, cons
             pl_held(o, PL_P_bus_shown);
         }
     }
-    if (wrong && !b->crowded && any_present(b, offset, offset + count) && m->data_len == (count + 7) / 8) {
+    if (wrong && !b->crowded && any_present(b, offset, offset + count) &&
+        m->data_len == (count + 7) / 8) {
         for (uint32_t i = 0; i < count; i++) { /* most significant bit first? */
             const struct pl_bus_number *n = pl_bus_number_find(b, (uint16_t)(offset + i));
             if (bit_of(m, (i & ~7u) + 7 - i % 8) != (n && n->present))

@@ -185,8 +185,7 @@ void pl_queue_request(struct pl_oracle *o, struct pl_track *t, const struct pl_m
     if (req->kind == PL_SET_VQUEUE && q->set.n) {
         q->anew = plainly_configures(q, req);
         q->asked = asked_state(req, &q->set.state[0]);
-    }
-    else if (req->kind == PL_RESET_VQUEUE && t->ring_reset == PL_YES)
+    } else if (req->kind == PL_RESET_VQUEUE && t->ring_reset == PL_YES)
         q->reset_since = true;
     q->set = sum.set;
     q->last_predicate = sum.predicate;

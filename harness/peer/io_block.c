@@ -129,7 +129,8 @@ void pl_act_disk_write(struct pl_step *c, uint64_t sector, uint64_t bytes)
     }
 }
 
-/* Clear all segments of the request: from `times` the sector that it names on, with `more` sectors behind it. */
+/* Clear all segments of the request: from `times` the sector that it names on, with `more` sectors
+ * behind it. */
 void pl_act_disk_zero(struct pl_step *c, uint64_t times, uint64_t more)
 {
     struct pl_disk *disk = disk_of(c);

@@ -90,7 +90,7 @@ def faults():
 
 def processes():
     """All misbehaving processes; in a quick run some of them."""
-    return sampled(BAD, 3 if MODE == "quick" else 1)
+    return sampled(BAD, 5 if MODE == "quick" else 1)
 
 
 class Peer(Met):

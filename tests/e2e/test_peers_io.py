@@ -70,7 +70,7 @@ def peers(kind, names):
     return pytest.mark.parametrize("peer", [pytest.param((kind, name), id=name) for name in names])
 
 
-@peers("style", chosen(IO["styles"], {"normal": 1, "quick": 18}))
+@peers("style", chosen(IO["styles"], {"normal": 1, "quick": 24}))
 def test_faithful(meet, peer):
     check_faithful(meet(peer), STYLES[peer[1]]["warnings"])
 
@@ -81,7 +81,7 @@ def test_debatable(meet, peer):
     assert meet(peer).statuses() <= {0, 1}
 
 
-@peers("fault", chosen(list(IO["faults"]), {"normal": 3, "quick": 32}))
+@peers("fault", chosen(list(IO["faults"]), {"normal": 3, "quick": 48}))
 def test_fault(meet, peer):
     met, tags = meet(peer), FAULTS[peer[1]]["clauses"]
     if peer[1] in BY_DESIGN and met.statuses() == {0}:
