@@ -141,16 +141,10 @@ void pl_lives_add_result(struct pl_lives *l, struct pl_scenario_result *sum, boo
     struct pl_drive *d = &l->drive;
     if (suite->failed_now)
         d->result.verdict = PL_SCENARIO_FAIL;
-    enum pl_scenario_verdict verdict =
-        first ? d->result.verdict : pl_suite_worse(sum->verdict, d->result.verdict);
-    if (verdict == sum->verdict && !first)
-        return;
-    sum->verdict = verdict;
-    sum->reason = d->result.reason[0] ? pl_suite_text(suite, d->result.reason) : NULL;
     char text[1024];
     snprintf(text, sizeof(text), "%s%s%s", d->result.parameters, d->result.parameters[0] ? " " : "",
              suite->where);
-    sum->parameters = pl_suite_text(suite, text);
+    pl_suite_add_run(suite, sum, first, &d->result, text);
 }
 
 /* Moment after moment until the driver has no more of them, or enough was seen. */

@@ -37,6 +37,9 @@ void pl_suite_describe(struct pl_suite *suite, const struct pl_combination *c,
         pl_axis_format(i, value[i], text, sizeof(text));
         n += (size_t)snprintf(suite->where + n, cap - n, "%s=%s ", pl_axis_name(i), text);
     }
+    if (suite->session.bus_run && n < cap)
+        n += (size_t)snprintf(suite->where + n, cap - n, "devices=%zu ",
+                              suite->session.bus_run->n_devices);
     if (n < cap)
         snprintf(suite->where + n, cap - n, "dev_num=%u", c->dev_num);
 }
@@ -49,6 +52,18 @@ enum pl_scenario_verdict pl_suite_worse(enum pl_scenario_verdict a, enum pl_scen
                                [PL_SCENARIO_ERROR] = 3,
                                [PL_SCENARIO_FAIL] = 4};
     return rank[b] > rank[a] ? b : a;
+}
+
+void pl_suite_add_run(struct pl_suite *suite, struct pl_scenario_result *sum, bool first,
+                      const struct pl_run_result *run, const char *what)
+{
+    enum pl_scenario_verdict verdict =
+        first ? run->verdict : pl_suite_worse(sum->verdict, run->verdict);
+    if (verdict == sum->verdict && !first)
+        return;
+    sum->verdict = verdict;
+    sum->reason = run->reason[0] ? pl_suite_text(suite, run->reason) : NULL;
+    sum->parameters = pl_suite_text(suite, what);
 }
 
 void pl_suite_note_skip(struct pl_suite *suite, const struct pl_scenario *scenario,
@@ -79,13 +94,7 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
     }
     if (result.verdict == PL_SCENARIO_SKIPPED)
         pl_suite_note_skip(suite, scenario, result.reason);
-    enum pl_scenario_verdict verdict =
-        first ? result.verdict : pl_suite_worse(sum->verdict, result.verdict);
-    if (verdict != sum->verdict || first) {
-        sum->verdict = verdict;
-        sum->reason = result.reason[0] ? pl_suite_text(suite, result.reason) : NULL;
-        sum->parameters = pl_suite_text(suite, suite->where);
-    }
+    pl_suite_add_run(suite, sum, first, &result, suite->where);
     if (suite->session.misses > MISSES_MAX || suite->session.stuck_resets > STUCK_MAX ||
         suite->session.flooded)
         suite->give_up = true; /* it has failed; more of the same only takes time */

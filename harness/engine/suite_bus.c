@@ -79,22 +79,6 @@ static void restart(struct pl_suite *suite, bool broken)
         suite->give_up = true;
 }
 
-static void describe(struct pl_suite *suite, const struct pl_combination *c, const char *own)
-{
-    uint32_t value[PL_AXES];
-    char text[16];
-    size_t n = 0, cap = sizeof(suite->where);
-    pl_axes_pack(&suite->session.bus, c, value);
-    n += (size_t)snprintf(suite->where, cap, "%s%s", own, own[0] ? " " : "");
-    for (size_t i = 0; i < PL_AXIS_DIMENSIONS && n < cap; i++) {
-        pl_axis_format(i, value[i], text, sizeof(text));
-        n += (size_t)snprintf(suite->where + n, cap - n, "%s=%s ", pl_axis_name(i), text);
-    }
-    if (n < cap)
-        snprintf(suite->where + n, cap - n, "devices=%zu dev_num=%u",
-                 suite->session.bus_run->n_devices, c->dev_num);
-}
-
 int pl_suite_bus_again(struct pl_suite *suite, const struct pl_suite_case *it,
                        const uint32_t *value)
 {
@@ -128,7 +112,7 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
     suite->combination = c;
     suite->choice_index = choice;
     suite->order = suite->group_index;
-    describe(suite, c, "");
+    pl_suite_describe(suite, c, "");
     suite->choice = &result;
     s->bus_run->restart = false;
     s->bus_run->hold = 0;
@@ -136,17 +120,11 @@ static void run_choice(struct pl_suite *suite, const struct pl_scenario *scenari
     suite->choice = NULL;
     if (suite->failed_now) {
         result.verdict = PL_SCENARIO_FAIL;
-        describe(suite, c, result.parameters);
+        pl_suite_describe(suite, c, result.parameters);
     }
     if (result.verdict == PL_SCENARIO_SKIPPED)
         pl_suite_note_skip(suite, scenario, result.reason);
-    enum pl_scenario_verdict verdict =
-        first ? result.verdict : pl_suite_worse(sum->verdict, result.verdict);
-    if (verdict != sum->verdict || first) {
-        sum->verdict = verdict;
-        sum->reason = result.reason[0] ? pl_suite_text(suite, result.reason) : NULL;
-        sum->parameters = pl_suite_text(suite, suite->where);
-    }
+    pl_suite_add_run(suite, sum, first, &result, suite->where);
     if (s->bus_run->missed > MISSES_MAX || s->flooded)
         suite->give_up = true;
     else if (!s->alive || s->stuck)

@@ -102,6 +102,10 @@ void pl_suite_note_skip(struct pl_suite *suite, const struct pl_scenario *scenar
 bool pl_suite_selected(const struct pl_suite *suite, const struct pl_scenario *scenario);
 /* The worse of two verdicts on runs of one scenario. */
 enum pl_scenario_verdict pl_suite_worse(enum pl_scenario_verdict a, enum pl_scenario_verdict b);
+/* One run of a scenario joins its others: the first one and each that is worse is told of, with
+ * what ran. */
+void pl_suite_add_run(struct pl_suite *suite, struct pl_scenario_result *sum, bool first,
+                      const struct pl_run_result *run, const char *what);
 /* What another suite of the same run has found is found here, too; and then sorted. */
 void pl_suite_add_findings(struct pl_suite *suite, struct pl_suite *other);
 /* Everything that a run begins with. False: out of memory. */
@@ -153,11 +157,6 @@ int pl_suite_bus_again(struct pl_suite *suite, const struct pl_suite_case *it,
 uint32_t pl_drive_plain(const struct pl_suite *suite, size_t axis);
 /* A driver's lives are over; nothing where there were none. */
 void pl_drive_close(struct pl_suite *suite);
-/* Keep the worse of two verdicts of a scenario's choices. */
-enum pl_scenario_verdict pl_suite_worse(enum pl_scenario_verdict a, enum pl_scenario_verdict b);
-/* A scenario was skipped: that is why its clauses were not exercised. */
-void pl_suite_note_skip(struct pl_suite *suite, const struct pl_scenario *scenario,
-                        const char *reason);
 /* Learn which devices there are; negative errno where nothing answers. */
 int pl_suite_discover(struct pl_suite *suite);
 
