@@ -463,6 +463,7 @@ static void message_left(struct pl_oracle *o, const struct pl_bus_slot *slot)
 void pl_bus_judge_settle(struct pl_oracle *o)
 {
     o->bus->settled = o->bus->seq;
+    memset(o->bus->caused, 0, sizeof(o->bus->caused));
     for (unsigned k = 0; k < PL_BUS_SLOTS; k++) {
         struct pl_bus_slot *slot = pl_bus_slot_at(o->bus, k);
         if (slot->state != PL_BUS_OPEN)

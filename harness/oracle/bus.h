@@ -90,6 +90,7 @@ struct pl_bus_judge {
     bool enumerates; /* GET_DEVICES was answered */
     bool spoken;     /* a transport message went into the bus */
     bool changing;   /* changed parameters await revalidation, or may */
+    bool caused[PL_KIND_COUNT]; /* there is a reason for such an event, and it was not waited for */
     bool masks_data; /* it keeps VIRTIO_F_NOTIFICATION_DATA from being negotiated */
     bool big_passed[2], big_stopped[2]; /* by the side where it was given */
     unsigned n_forwarded, n_told_params[2], n_failures, n_added, n_removed;
@@ -130,8 +131,8 @@ void pl_bus_transport(struct pl_oracle *o, enum pl_bus_side side, const struct p
 void pl_bus_message(struct pl_oracle *o, enum pl_bus_side side, const struct pl_msg *m);
 /* A bus message that the harness gave to the bus. */
 void pl_bus_message_given(struct pl_oracle *o, struct pl_bus_slot *slot);
-/* There is another reason now for the bus to send such an event: those that were to be discarded
- * are held against it no longer. */
+/* There is another reason now for the bus to send such an event: those that were to be discarded,
+ * and those that come before it was waited for, are not held against it. */
 void pl_bus_void_forget(struct pl_oracle *o, enum pl_kind kind);
 /* Bytes behind msg_size are zero. */
 void pl_bus_padding(struct pl_oracle *o, const struct pl_msg *m, size_t from);

@@ -19,9 +19,11 @@ void pl_bus_message_given(struct pl_oracle *o, struct pl_bus_slot *slot)
         slot->side == PL_BUS_DRIVER_SIDE || m->kind == PL_PING || m->kind == PL_GET_PARAMETERS;
     if (!is_doubtful(o, m) && m->event)
         pl_bus_void_forget(o, m->kind);
-    if (is_doubtful(o, m))
+    if (is_doubtful(o, m)) {
         slot->route = PL_ROUTE_VOID;
-    else if (m->form == PL_FORM_OK && !m->response && !m->event && started && m->dev_num == 0)
+        if (m->event && o->bus->caused[m->kind])
+            slot->state = PL_BUS_LEFT;
+    } else if (m->form == PL_FORM_OK && !m->response && !m->event && started && m->dev_num == 0)
         slot->route = PL_ROUTE_OWN;
     slot->early = m->kind == PL_GET_PARAMETERS && slot->route == PL_ROUTE_OWN &&
                   slot->side == PL_BUS_DRIVER_SIDE && !o->bus->spoken;
@@ -80,6 +82,7 @@ static void judge_header(struct pl_oracle *o, const struct pl_msg *m)
 
 void pl_bus_void_forget(struct pl_oracle *o, enum pl_kind kind)
 {
+    o->bus->caused[kind] = true;
     for (unsigned k = 0; k < PL_BUS_SLOTS; k++) {
         struct pl_bus_slot *slot = pl_bus_slot_at(o->bus, k);
         if (slot->state == PL_BUS_OPEN && slot->route == PL_ROUTE_VOID && slot->m.event &&

@@ -886,7 +886,26 @@ static void more_devices_than_room(void)
     window(last, 1, 0, 1, 1);
 }
 
+/* The device side says it soundly, then once more with a size that lies: what comes out later is the
+ * first of the two, and another reason than a message may be on its way as well. */
+static void sound_before_its_like(void)
+{
+    pl_oracle_settle(oracle);
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            hotplug(FAR, true, OTHER, PL_C_BUS_STATE_ADDED);
+        else
+            pl_oracle_bus_told(oracle, "stated 259");
+        hotplug(FAR, true, OTHER, PL_C_BUS_STATE_ADDED);
+        pl_poke_size(spec, bytes, (uint16_t)(size - 1));
+        put(FAR, true);
+        hotplug(NEAR, false, OTHER, PL_C_BUS_STATE_ADDED);
+        pl_oracle_settle(oracle);
+    }
+}
+
 static void (*const freedoms[])(void) = {
+    sound_before_its_like,
     more_devices_than_room,
     rewritten,
     one_of_two_alike_failed,
