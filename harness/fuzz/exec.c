@@ -331,7 +331,7 @@ void pl_x_tell_devices(struct pl_exec *x, int more)
     x->devices_told = more < 0;
 }
 
-void pl_x_wait(struct pl_exec *x, uint64_t ms)
+bool pl_x_wait(struct pl_exec *x, uint64_t ms)
 {
     enum { WAIT_MAX = 100, MESSAGES_MAX = 4096 };
     int left = ms < WAIT_MAX ? (int)ms : WAIT_MAX;
@@ -340,8 +340,9 @@ void pl_x_wait(struct pl_exec *x, uint64_t ms)
         if (x->port->virtual_time)
             left = x->port->now_ms < until ? (int)(until - x->port->now_ms) : 0;
         if (pl_session_receive(&x->s, left) <= 0)
-            break;
+            return i > 0;
     }
+    return true;
 }
 
 /* --- one case --- */
@@ -475,8 +476,10 @@ static bool drain(struct pl_exec *x)
     pl_oracle_devices(x->nobody, x->devices, x->n_devices); /* else it waits for none of them */
     x->s.oracle = x->nobody;
     bool there = pl_session_flush(&x->s) >= 0 && undo(x) && pl_session_fence(&x->s) >= 0;
-    if (there && x->lingers)
-        pl_x_wait(x, PL_X_LINGER_MS);
+    if (there && x->lingers) {
+        uint64_t ms = x->quiet < PL_X_QUIET_AFTER ? PL_X_LINGER_MS : PL_X_QUIET_MS;
+        x->quiet = pl_x_wait(x, ms) ? 0 : x->quiet + 1;
+    }
     x->lingers = false;
     x->s.oracle = x->oracle;
     x->out = out;

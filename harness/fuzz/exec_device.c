@@ -223,7 +223,7 @@ static bool running(const struct pl_exec *x)
 {
     const uint32_t ok = PL_C_STATUS_ACKNOWLEDGE | PL_C_STATUS_DRIVER | PL_C_STATUS_FEATURES_OK |
                         PL_C_STATUS_DRIVER_OK;
-    return x->d.status == ok;
+    return x->d.status == ok && !x->d.asked; /* a reset that is under way ends it */
 }
 
 /* A device that is not at work need not look at what it was told of meanwhile. */

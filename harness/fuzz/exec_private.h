@@ -21,6 +21,8 @@ enum {
     PL_X_STATES = 32,
     PL_X_OUTCOMES = 16,
     PL_X_LINGER_MS = 30,
+    PL_X_QUIET_MS = 2, /* instead, of a device that says nothing then */
+    PL_X_QUIET_AFTER = 8,
     PL_X_SCRIPT_MAX = 20000, /* messages of a scripted life */
 };
 
@@ -102,6 +104,7 @@ struct pl_exec {
     int plugged;   /* a device that the case attached; -1: none */
     bool lawless; /* a device was given rings or buffers that no driver makes, and no reset since */
     bool lingers; /* what a device still does with rings that nobody looks at is waited for */
+    unsigned quiet; /* times in a row when nothing came then */
     bool unjudged;          /* a driver or its rings were met with what nobody may do */
     bool reconfigured;      /* the device's configuration was written over since it was started */
     bool delayed;           /* control made resets take longer since then */
@@ -147,7 +150,7 @@ uint16_t pl_x_dev(const struct pl_exec *x, const struct pl_action *a);
 /* The oracle hears which devices there are: those of the case, and one more where it is not -1. */
 void pl_x_tell_devices(struct pl_exec *x, int more);
 /* Virtual, or real, time passes, and what comes meanwhile is taken. */
-void pl_x_wait(struct pl_exec *x, uint64_t ms);
+bool pl_x_wait(struct pl_exec *x, uint64_t ms);
 /* May the port carry these bytes? Byte streams cannot lie about sizes. */
 bool pl_x_carried(const struct pl_exec *x, const struct pl_msg *m);
 
