@@ -104,7 +104,7 @@ struct pl_exec {
     int plugged;   /* a device that the case attached; -1: none */
     bool lawless; /* a device was given rings or buffers that no driver makes, and no reset since */
     bool lingers; /* what a device still does with rings that nobody looks at is waited for */
-    unsigned quiet; /* times in a row when nothing came then */
+    unsigned quiet;         /* times in a row when nothing came then */
     bool unjudged;          /* a driver or its rings were met with what nobody may do */
     bool reconfigured;      /* the device's configuration was written over since it was started */
     bool delayed;           /* control made resets take longer since then */

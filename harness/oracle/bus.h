@@ -87,11 +87,11 @@ struct pl_bus_judge {
         uint32_t revision, max_msg_size, features;
     } params; /* as the bus last advertised them */
     uint32_t given_size, given_features;
-    bool enumerates; /* GET_DEVICES was answered */
-    bool spoken;     /* a transport message went into the bus */
-    bool changing;   /* changed parameters await revalidation, or may */
+    bool enumerates;            /* GET_DEVICES was answered */
+    bool spoken;                /* a transport message went into the bus */
+    bool changing;              /* changed parameters await revalidation, or may */
     bool caused[PL_KIND_COUNT]; /* there is a reason for such an event, and it was not waited for */
-    bool masks_data; /* it keeps VIRTIO_F_NOTIFICATION_DATA from being negotiated */
+    bool masks_data;            /* it keeps VIRTIO_F_NOTIFICATION_DATA from being negotiated */
     bool big_passed[2], big_stopped[2]; /* by the side where it was given */
     unsigned n_forwarded, n_told_params[2], n_failures, n_added, n_removed;
     unsigned limit_said;

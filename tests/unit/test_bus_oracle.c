@@ -886,8 +886,8 @@ static void more_devices_than_room(void)
     window(last, 1, 0, 1, 1);
 }
 
-/* The device side says it soundly, then once more with a size that lies: what comes out later is the
- * first of the two, and another reason than a message may be on its way as well. */
+/* The device side says it soundly, then once more with a size that lies: what comes out later is
+ * the first of the two, and another reason than a message may be on its way as well. */
 static void sound_before_its_like(void)
 {
     pl_oracle_settle(oracle);
