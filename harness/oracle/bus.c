@@ -58,6 +58,8 @@ struct pl_bus_number *pl_bus_number(struct pl_bus_judge *b, uint16_t number)
 void pl_bus_number_told(struct pl_bus_judge *b, uint16_t number)
 {
     struct pl_bus_number *n = pl_bus_number(b, number);
+    if (n)
+        n->added_until = b->device_said;
     if (!n || n->told)
         return;
     n->told = true;
@@ -231,12 +233,27 @@ static void device_answered(struct pl_oracle *o, const struct pl_msg *m)
         stray->state = PL_BUS_DONE;
 }
 
+/* The bus may pass it on until it has surely read what comes behind it. */
+static void announced(struct pl_bus_judge *b, const struct pl_msg *m)
+{
+    uint16_t number = (uint16_t)m->f[PL_F_device_number];
+    if (!pl_bus_number_find(b, number))
+        return;
+    struct pl_bus_number *n = pl_bus_number(b, number);
+    if (m->f[PL_F_device_bus_state] == PL_C_BUS_STATE_ADDED)
+        n->added_until = b->device_said;
+    else if (m->f[PL_F_device_bus_state] == PL_C_BUS_STATE_REMOVED)
+        n->removed_until = b->device_said;
+}
+
 static void device_said(struct pl_oracle *o, const struct pl_msg *m)
 {
     struct pl_bus_judge *b = o->bus;
     b->device_said++;
     if (m->form == PL_FORM_RUNT)
         return;
+    if (m->kind == PL_EVENT_DEVICE && m->form == PL_FORM_OK)
+        announced(b, m);
     if (m->kind == PL_GET_DEVICES && m->response && m->form == PL_FORM_OK)
         for (uint32_t i = 0; i < m->f[PL_F_count] && i / 8 < m->data_len; i++)
             if (m->data[i / 8] >> (i % 8) & 1)
@@ -300,16 +317,20 @@ static void told_number(struct pl_bus_judge *b, const char *word, uint16_t numbe
     struct pl_bus_number *n = pl_bus_number(b, number);
     if (!n)
         return;
+    uint64_t soon = b->device_said + 1; /* it may learn of it as others do, and need a moment */
     if (strcmp(word, "present") == 0) {
         n->present = true;
         n->gone = n->told_gone = n->told = false;
+        n->added_until = soon;
     } else if (strcmp(word, "absent") == 0) {
         n->present = false;
+        n->removed_until = soon;
     } else if (strcmp(word, "stated") == 0) {
         pl_bus_number_told(b, number);
-        n->told_at = b->device_said + 1; /* it may learn of it as others do, and need a moment */
+        n->told_at = n->added_until = soon;
     } else if (strcmp(word, "detached") == 0) {
         n->gone = true;
+        n->removed_until = soon;
     }
 }
 
@@ -464,6 +485,8 @@ void pl_bus_judge_settle(struct pl_oracle *o)
 {
     o->bus->settled = o->bus->seq;
     memset(o->bus->caused, 0, sizeof(o->bus->caused));
+    for (size_t i = 0; i < o->bus->n_numbers; i++)
+        o->bus->numbers[i].added_until = o->bus->numbers[i].removed_until = 0;
     for (unsigned k = 0; k < PL_BUS_SLOTS; k++) {
         struct pl_bus_slot *slot = pl_bus_slot_at(o->bus, k);
         if (slot->state != PL_BUS_OPEN)

@@ -71,6 +71,8 @@ struct pl_bus_number {
     bool gone;        /* it was removed, and the bus knows that */
     bool told_gone;   /* EVENT_DEVICE REMOVED went to the driver side since */
     bool added_shown; /* EVENT_DEVICE ADDED did */
+    /* Until the bus has surely read as much of the device side it may say ADDED, or REMOVED. */
+    uint64_t added_until, removed_until;
 };
 
 struct pl_bus_judge {

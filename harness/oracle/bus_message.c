@@ -360,17 +360,17 @@ static void device_event(struct pl_oracle *o, enum pl_bus_side side, const struc
         b->n_added++;
         if (n->present)
             pl_held(o, PL_P_bus_edev_added);
-        else
+        else if (n->added_until <= b->device_heard)
             pl_broken(o, PL_P_bus_edev_added, "device %u is ADDED, and it cannot be reached",
                       number);
         n->shown = n->added_shown = n->present;
         n->told_gone = false;
     } else if (m->f[PL_F_device_bus_state] == PL_C_BUS_STATE_REMOVED) {
         b->n_removed++;
-        if (n->present)
+        if (n->present && n->removed_until <= b->device_heard)
             pl_broken(o, PL_P_bus_edev_removed, "device %u is REMOVED, and it is still there",
                       number);
-        else
+        else if (!n->present)
             pl_held(o, PL_P_bus_edev_removed);
         n->shown = n->added_shown = false;
         n->told_gone = !n->present;

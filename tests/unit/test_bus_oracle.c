@@ -535,7 +535,27 @@ static void added_too_early(void)
 {
     pl_oracle_bus_told(oracle, "present 11");
     pl_oracle_bus_told(oracle, "absent 11");
+    pl_oracle_settle(oracle);
     hotplug(NEAR, false, SPARE, PL_C_BUS_STATE_ADDED);
+}
+
+/* The bus has surely read that the device is gone, or has come back. */
+static void added_too_late(void)
+{
+    hotplug(FAR, true, OTHER, PL_C_BUS_STATE_ADDED);
+    whole(DEV, 2);
+    pl_oracle_bus_told(oracle, "absent 259");
+    hotplug(FAR, true, OTHER, PL_C_BUS_STATE_REMOVED);
+    hotplug(NEAR, false, OTHER, PL_C_BUS_STATE_ADDED);
+}
+
+static void removed_too_late(void)
+{
+    pl_oracle_bus_told(oracle, "absent 259");
+    hotplug(FAR, true, OTHER, PL_C_BUS_STATE_REMOVED);
+    pl_oracle_bus_told(oracle, "present 259");
+    pl_oracle_settle(oracle);
+    hotplug(NEAR, false, OTHER, PL_C_BUS_STATE_REMOVED);
 }
 
 static void removed_too_early(void)
@@ -616,6 +636,8 @@ static const struct {
     {ping_again, "BMSG-BUS-02"},
     {unknown_number, "EDEV-BUS-01 BMSG-BUS-02"},
     {added_too_early, "EDEV-BUS-02 BMSG-BUS-02"},
+    {added_too_late, "EDEV-BUS-02 BMSG-BUS-02"},
+    {removed_too_late, "EDEV-BUS-03 BMSG-BUS-02"},
     {removed_too_early, "EDEV-BUS-03 BMSG-BUS-02"},
     {short_bitmap, "GDEV-BUS-01 WIRE-BUS-01 BMSG-BUS-02"},
     {offset_lost, "WIRE-BUS-01 BMSG-BUS-02"},
@@ -904,7 +926,21 @@ static void sound_before_its_like(void)
     }
 }
 
+/* The bus reads of a device's coming or going later than that happens. */
+static void said_before_it_was_read(void)
+{
+    hotplug(FAR, true, OTHER, PL_C_BUS_STATE_ADDED);
+    pl_oracle_bus_told(oracle, "absent 259");
+    hotplug(FAR, true, OTHER, PL_C_BUS_STATE_REMOVED);
+    hotplug(NEAR, false, OTHER, PL_C_BUS_STATE_ADDED);
+    pl_oracle_bus_told(oracle, "present 259");
+    hotplug(FAR, true, OTHER, PL_C_BUS_STATE_ADDED);
+    hotplug(NEAR, false, OTHER, PL_C_BUS_STATE_REMOVED);
+    hotplug(NEAR, false, OTHER, PL_C_BUS_STATE_ADDED);
+}
+
 static void (*const freedoms[])(void) = {
+    said_before_it_was_read,
     sound_before_its_like,
     more_devices_than_room,
     rewritten,
