@@ -142,10 +142,11 @@ struct pl_track {
     struct pl_status_set status;
     bool resetting;
     bool features_in_reset; /* the driver wrote features meanwhile */
-    bool was_reset;         /* a reset has ended since the IUT started */
-    uint32_t asked, told;   /* of the last SET_DEVICE_STATUS */
-    bool told_fresh;        /* told was not yet confirmed by GET_DEVICE_STATUS */
-    bool told_legal;        /* that write was one with a defined outcome */
+    bool written_in_reset; /* ... and a status: what reads otherwise than 0 says nothing any more */
+    bool was_reset;        /* a reset has ended since the IUT started */
+    uint32_t asked, told;  /* of the last SET_DEVICE_STATUS */
+    bool told_fresh;       /* told was not yet confirmed by GET_DEVICE_STATUS */
+    bool told_legal;       /* that write was one with a defined outcome */
     bool written_since_reset;
     bool needs_reset_asked; /* control: needs-reset */
     bool reset_told;        /* an EVENT_CONFIG has said DEVICE_NEEDS_RESET since the last reset */

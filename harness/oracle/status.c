@@ -88,6 +88,7 @@ static void reset_written(struct pl_oracle *o, struct pl_track *t, const struct 
     } else {
         pl_track_forget(t);
         t->resetting = true;
+        t->written_in_reset = false;
     }
 }
 
@@ -146,6 +147,7 @@ void pl_status_written(struct pl_oracle *o, struct pl_track *t, const struct pl_
         if (resp && resp->f[PL_F_status] == 0)
             pl_status_one(&t->status, 0);
         t->status.any = true;
+        t->written_in_reset = true;
         return;
     }
     if (s == 0)
@@ -227,7 +229,8 @@ static void read_in_reset(struct pl_oracle *o, struct pl_track *t, uint32_t g)
         pl_used(o, PL_P_reset_async);
         doubt_requests(t);
     }
-    forget_requests(t);
+    if (g == 0 || !t->written_in_reset)
+        forget_requests(t);
 }
 
 void pl_status_read(struct pl_oracle *o, struct pl_track *t, const struct pl_slot *slot,

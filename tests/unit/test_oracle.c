@@ -1795,10 +1795,27 @@ static void refused_for_a_size_that_is_none(void)
     get_queue(empty);
 }
 
+/* No driver may write a status before it has read 0. One that does has the end of the reset hidden,
+ * and whether the queue was set up ahead of it or behind. */
+static void queue_set_behind_an_unseen_end(void)
+{
+    has_queue(enabled);
+    set_status(0, READY);
+    get_status(READY);
+    set_queue(PL_C_SVQ_ENABLE, 8, 0x10000);
+    set_status(READY, ACK);
+    get_status(ACK);
+    get_queue(enabled);
+    set_status(PL_C_STATUS_FEATURES_OK, 0);
+    get_status(0);
+    get_queue(enabled);
+}
+
 static const struct {
     const char *name;
     free_fn *tell;
 } freedoms[] = {
+    {"a queue set up behind an unseen end of a reset", queue_set_behind_an_unseen_end},
     {"a reset queue that has been set up otherwise", refused_behind_another},
     {"a reset queue without a size", refused_for_a_size_that_is_none},
     {"a device without configuration space", no_config},
