@@ -208,6 +208,7 @@ int pl_bus_run_take(struct pl_bus_run *b, int timeout_ms)
         port->wait_sides(port, port->virtual_time ? (int)(until - port->now_ms) : timeout_ms);
         n = take_there(b);
     } while (n == 0 && port->virtual_time && port->now_ms < until);
+    b->s->vain += n == 0;
     return n;
 }
 

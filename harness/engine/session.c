@@ -260,8 +260,10 @@ static int take(struct pl_session *s, int timeout_ms)
     if (!s->alive)
         return -EPIPE;
     int n = s->port->ops->receive(s->port, s->buffer, PL_MSG_MAX + 1, timeout_ms);
-    if (n == 0)
+    if (n == 0) {
+        s->vain += timeout_ms > 0;
         return 0;
+    }
     if (n < 0) {
         if (n == -EPROTO)
             pl_session_unframed(s);

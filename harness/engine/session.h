@@ -68,6 +68,7 @@ struct pl_session {
     bool plain;        /* requests of the IUT's own are not answered here: a device stands behind */
     struct pl_end end; /* how the IUT ended, where `alive` became false */
     unsigned misses;   /* requests that were not answered, in this run */
+    uint64_t vain;     /* times that it was waited and nothing came, ever */
     unsigned silences; /* time limits in a row without any message */
     unsigned stuck_resets, hangs;
     unsigned stuck_status; /* times that another status did not come */

@@ -39,6 +39,8 @@ int pl_campaign_renew(struct pl_campaign *c)
 {
     pl_exec_free(c->live);
     c->live = pl_exec_new(&c->o->exec, c->error, c->error_cap);
+    if (c->live)
+        pl_exec_hasten(c->live, c->hasty);
     return c->live ? 0 : -EINVAL;
 }
 
@@ -179,6 +181,8 @@ int pl_campaign_run(const struct pl_campaign_options *options, struct pl_campaig
         (struct pl_generator){.spec = c->spec, .role = options->exec.role, .focus = options->focus};
     c->g.reference = !options->exec.port && !options->exec.endpoint && !options->exec.bus_endpoint;
     c->g.real = !pl_campaign_virtual(c);
+    const struct pl_port *port = options->exec.port;
+    c->hasty = c->g.real && !port->one_life && !port->observable;
     int err = pl_queue_prepare(c);
     if (!err)
         err = pl_generator_learn(&c->g);

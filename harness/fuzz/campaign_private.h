@@ -36,9 +36,10 @@ struct pl_campaign {
     struct pl_exec *once; /* runs each from the start, and records; NULL until it is needed */
     char *error;
     size_t error_cap;
-    int lock;           /* of the worker's folder */
-    uint64_t number;    /* of the execution */
-    bool reached;       /* the IUT was started once */
+    int lock;        /* of the worker's folder */
+    uint64_t number; /* of the execution */
+    bool reached;    /* the IUT was started once */
+    bool hasty; /* it is given little time; nothing was late so far that came when given more */
     unsigned stillborn; /* times in a row that it ended before it was given a case */
 
     struct pl_bus_params bus; /* of an IUT that is kept; no maximum size: none yet */

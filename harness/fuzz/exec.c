@@ -335,12 +335,15 @@ bool pl_x_wait(struct pl_exec *x, uint64_t ms)
 {
     enum { WAIT_MAX = 100, MESSAGES_MAX = 4096 };
     int left = ms < WAIT_MAX ? (int)ms : WAIT_MAX;
+    uint64_t vain = x->s.vain; /* nothing need come */
     uint64_t until = x->port->now_ms + (uint64_t)left;
     for (int i = 0; i < MESSAGES_MAX && x->s.alive; i++) {
         if (x->port->virtual_time)
             left = x->port->now_ms < until ? (int)(until - x->port->now_ms) : 0;
-        if (pl_session_receive(&x->s, left) <= 0)
+        if (pl_session_receive(&x->s, left) <= 0) {
+            x->s.vain = vain;
             return i > 0;
+        }
     }
     return true;
 }
@@ -449,7 +452,7 @@ static void order(struct pl_exec *x, const char *word, int dev, const char *rest
     char line[64], answer[256];
     snprintf(line, sizeof(line), "%s %d%s", word, dev, rest);
     if (x->port->has_control && !x->s.no_control)
-        x->port->ops->control(x->port, line, answer, sizeof(answer), x->s.timeouts.response);
+        x->port->ops->control(x->port, line, answer, sizeof(answer), x->limits.response);
 }
 
 /* What a case had the device do goes back: it attached one, resets take long, it is at work. */
@@ -569,6 +572,7 @@ static void conclude(struct pl_exec *x)
     out->messages = x->s.numbers - x->numbers;
     out->ms = x->port->now_ms;
     out->alive = x->s.alive && !x->s.stuck;
+    out->waited = x->s.vain != x->vain;
     out->seen = x->seen;
     out->n_seen = x->n_seen;
 }
@@ -592,6 +596,7 @@ static int run_case(struct pl_exec *x, const struct pl_case *c, struct pl_exec_r
     x->out = out;
     x->action = 0;
     x->numbers = x->s.numbers;
+    x->vain = x->s.vain;
     x->random = pl_random_from(c->seed);
     x->hold = 1;
     x->unjudged = x->lawless = false;
@@ -639,6 +644,18 @@ void pl_exec_trust(struct pl_exec *x)
     x->missed = 0;
     if (x->vq)
         pl_vq_renew(x->vq);
+}
+
+void pl_exec_hasten(struct pl_exec *x, bool hasty)
+{
+    enum { RESPONSE_MS = 100, RESET_MS = 500, FENCE_MS = 20 };
+    struct pl_timeouts *t = &x->s.timeouts;
+    *t = x->limits;
+    if (!hasty)
+        return;
+    t->response = t->response < RESPONSE_MS ? t->response : RESPONSE_MS;
+    t->reset = t->reset < RESET_MS ? t->reset : RESET_MS;
+    t->fence = t->fence < FENCE_MS ? t->fence : FENCE_MS;
 }
 
 int pl_exec_run(struct pl_exec *x, const struct pl_case *c, struct pl_exec_result *out)
@@ -755,6 +772,7 @@ static int prepare_session(struct pl_exec *x, char *error, size_t cap)
     s->timeouts.response = o->response_ms ? o->response_ms : s->timeouts.response;
     s->timeouts.reset = o->reset_ms ? o->reset_ms : s->timeouts.reset;
     s->timeouts.fence = o->fence_ms ? o->fence_ms : s->timeouts.fence;
+    x->limits = s->timeouts;
     if (o->role == PL_IUT_DEVICE && x->port->mem)
         x->vq = pl_vq_of(s, error, cap);
     if (o->role == PL_IUT_BUS && pl_bus_run_new(s) < 0)

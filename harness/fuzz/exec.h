@@ -32,6 +32,7 @@ struct pl_exec_result {
     unsigned n_findings;
     bool unrunnable;   /* the case was not run: `why` */
     bool alive;        /* the IUT can take the next case without being started anew */
+    bool waited;       /* something was waited for that did not come in the time it was given */
     uint64_t messages; /* in both directions */
     uint64_t ms;       /* virtual time, where the port has it */
     char why[2 * PL_EXEC_TEXT];
@@ -84,6 +85,11 @@ void pl_exec_free(struct pl_exec *x);
 int pl_exec_run(struct pl_exec *x, const struct pl_case *c, struct pl_exec_result *out);
 /* The next case waits for answers as the first one did, whatever was missing before it. */
 void pl_exec_trust(struct pl_exec *x);
+/*
+ * From the next case on an IUT whose time is real is given a tenth and less of its time limits, or
+ * all of them again. What is then missing may be late: it is a finding once a patient run shows it.
+ */
+void pl_exec_hasten(struct pl_exec *x, bool hasty);
 /* The last of what the IUT wrote to its standard error before it ended, in the run before; "" where
  * it did not end, or nothing is known. Lives until the next case. */
 const char *pl_exec_wrote(const struct pl_exec *x);

@@ -360,7 +360,7 @@ static void act_plug(struct pl_exec *x, const struct pl_action *a)
     if (attach) /* it may answer from now on */
         pl_x_tell_devices(x, dev);
     snprintf(line, sizeof(line), "%s %u", pl_ops[a->op].name, dev);
-    if (x->port->ops->control(x->port, line, answer, sizeof(answer), x->s.timeouts.response) >= 0 &&
+    if (x->port->ops->control(x->port, line, answer, sizeof(answer), x->limits.response) >= 0 &&
         pl_session_fence(&x->s) == 0) {
         x->plugged = attach && strcmp(answer, "ok") == 0 ? dev : -1;
         pl_x_tell_devices(x, x->plugged);

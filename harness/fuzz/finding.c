@@ -18,6 +18,7 @@ enum {
     BUDGET_VIRTUAL = 4000, /* runs for making it small */
     BUDGET_REAL = 400,
     BUDGET_HANG = 24,
+    SMALL_MS = 10000, /* and real time for that */
     TEXT = 8192,
 };
 
@@ -30,6 +31,7 @@ struct found {
     char wrote[2048];                                      /* the IUT, when it ended */
     unsigned again, of, actions;                           /* of the case as it was found */
     uint64_t execution;                                    /* that showed it first */
+    uint64_t until_ms;                                     /* it is made smaller; 0: at any time */
 };
 
 /* --- telling findings apart --- */
@@ -184,7 +186,8 @@ static bool shows(void *opaque, const struct pl_case *tried)
     struct found *n = opaque;
     struct pl_campaign *c = n->c;
     char name[PL_CAMPAIGN_NAME];
-    if (pl_exec_run(c->once, tried, &c->again) < 0)
+    if ((n->until_ms && pl_session_clock_ms() > n->until_ms) ||
+        pl_exec_run(c->once, tried, &c->again) < 0)
         return false;
     c->stats->executions++;
     c->stats->messages += c->again.messages;
@@ -215,22 +218,31 @@ static void begin_with_reset(const struct pl_campaign_options *o, struct pl_case
     c->n++;
 }
 
+static void as_found(struct found *n)
+{
+    n->c->small = n->c->c;
+    begin_with_reset(n->c->o, &n->c->small);
+}
+
 static int make_small(struct found *n)
 {
     struct pl_campaign *c = n->c;
     bool shown = false;
     bool slow = n->f->kind == PL_FINDING_HANG || is_scripted(c);
     unsigned budget = slow ? BUDGET_HANG : pl_campaign_virtual(c) ? BUDGET_VIRTUAL : BUDGET_REAL;
-    c->small = c->c;
-    begin_with_reset(c->o, &c->small);
+    as_found(n);
+    pl_exec_hasten(c->once, c->hasty);
     for (unsigned i = 0; i < FIRST_TRIES && !shown; i++)
         shown = shows(n, &c->small);
+    n->until_ms = pl_campaign_virtual(c) || is_scripted(c) ? 0 : pl_session_clock_ms() + SMALL_MS;
     if (shown && pl_shrink(&c->small, shows, n, budget) < 0)
         return pl_campaign_fail(c, -ENOMEM, "out of memory");
+    n->until_ms = 0;
     return 0;
 }
 
-/* The first run that shows it is the one whose trace is kept. */
+/* The first run that shows it is the one whose trace is kept. Until then the IUT has all the time
+ * that it may take; and what was made too small is as it was found again. */
 static int verify(struct found *n)
 {
     struct pl_campaign *c = n->c;
@@ -243,6 +255,9 @@ static int verify(struct found *n)
             if (!c->trace)
                 return -EIO;
         }
+        if (i == 1 && !n->again && c->hasty)
+            as_found(n);
+        pl_exec_hasten(c->once, c->hasty && n->again);
         pl_exec_trust(c->once);
         n->again += shows(n, &c->small);
         int err = c->trace ? pl_trace_end(c->trace) : 0;
@@ -366,11 +381,33 @@ static int publish(struct found *n)
     return pl_campaign_fail(c, -err, "%s: cannot be made: %s", n->folder, strerror(err));
 }
 
+/* Did a hasty run miss what came in time in patient ones? An IUT that ended has ended. */
+static bool is_late(const struct found *n)
+{
+    bool ended = n->f->kind == PL_FINDING_CRASH || n->f->kind == PL_FINDING_EXIT;
+    return n->c->hasty && n->c->result.waited && !n->again && !ended;
+}
+
+/* The IUT is given all of its time from now on, and the finding is none. */
+static int was_late(struct pl_campaign *c)
+{
+    c->hasty = false;
+    pl_exec_hasten(c->live, false);
+    pl_exec_trust(c->live);
+    c->n_findings--;
+    return 0;
+}
+
 static int write_folder(struct found *n)
 {
+    struct pl_campaign *c = n->c;
     if (mkdir(n->part, 0777) < 0 && errno != EEXIST)
-        return pl_campaign_fail(n->c, -errno, "%s: cannot be made: %s", n->part, strerror(errno));
+        return pl_campaign_fail(c, -errno, "%s: cannot be made: %s", n->part, strerror(errno));
     int err = verify(n);
+    if (!err && is_late(n)) {
+        remove_part(n);
+        return was_late(c);
+    }
     if (!err)
         err = write_facts(n);
     if (!err)

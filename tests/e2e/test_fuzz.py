@@ -9,16 +9,20 @@ import pytest
 from conftest import PLUMBLINE, QUICK, SECONDS, run_program
 
 FOCI = ("all", "illegal", "reset", "generation", "ring")
-# A proxy in front of the reference device that dies as a broken device does, of the request named by its id.
+# A proxy in front of the reference device that dies as a broken device does, of the request named by its id, and keeps the
+# responses of another back while others pass.
 PROXY = """
-import os, select, socket, subprocess, sys
+import os, select, socket, subprocess, sys, time
+late = []
 front = socket.socket(fileno=int(os.environ["PLUMBLINE_FD"]))
 near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 os.set_inheritable(far.fileno(), True)
 device = subprocess.Popen([{program!r}, "serve", "device"], env=dict(os.environ, PLUMBLINE_FD=str(far.fileno())), close_fds=False)
 far.close()
 while True:
-    for end in select.select([front, near], [], [])[0]:
+    while late and late[0][0] <= time.monotonic():
+        front.send(late.pop(0)[1])
+    for end in select.select([front, near], [], [], 0.02 if late else None)[0]:
         message = end.recv(65536)
         if not message:
             near.close()
@@ -31,7 +35,10 @@ while True:
             near.close()
             device.wait()
             os.abort()
-        (near if end is front else front).send(message)
+        if end is near and len(message) > 1 and message[0] & 3 == 1 and message[1] == {late}:
+            late.append((time.monotonic() + 0.3, message))
+        else:
+            (near if end is front else front).send(message)
 """
 
 
@@ -173,7 +180,7 @@ def test_seeds_are_run_first(tmp_path):
 
 def test_an_iut_that_crashes_is_found_and_started_again(tmp_path):
     proxy = tmp_path / "proxy.py"
-    proxy.write_text(PROXY.format(program=str(PLUMBLINE), deadly=0x0B), encoding="utf-8")
+    proxy.write_text(PROXY.format(program=str(PLUMBLINE), deadly=0x0B, late=-1), encoding="utf-8")
     done = fuzz(tmp_path / "c", "--exec", "exec %s %s" % (sys.executable, proxy), "--focus", "illegal", "--stop-after", 1, "--execs", 1500, "--seed", 5,
                 seconds=4 * SECONDS)
     assert done.status == 1, done
@@ -195,6 +202,19 @@ def test_over_a_socket_the_iut_is_kept(tmp_path):
     told = facts(findings(tmp_path)[0])
     assert told["again"] == "5 of 5" and told["iut"] == mutant, told
     assert told["command"].startswith("plumbline replay %s --exec " % findings(tmp_path)[0]), told
+
+
+def test_what_only_comes_late_is_no_finding(tmp_path):
+    """Campaigns give little time at first; what is missing then must be missing in a patient run, too."""
+    proxy = tmp_path / "proxy.py"
+    proxy.write_text(PROXY.format(program=str(PLUMBLINE), deadly=-1, late=0x05), encoding="utf-8")
+    case = tmp_path / "case.txt"
+    case.write_text("plumbline-case 1\nrole device\nspec virtio-msg-r1\nseed 2\n\nsend GET_DEVICE_INFO\nlife steps=14\nsend GET_CONFIG length=4\n", encoding="utf-8")
+    done = fuzz(tmp_path / "run", "--exec", "exec %s %s" % (sys.executable, proxy), "--execs", 12, "--in", case, seconds=4 * SECONDS)
+    assert done.status == 0 and not findings(tmp_path / "run"), done
+    silent = "exec '%s' serve device --mutant INFO-DEV-01.inactive" % PLUMBLINE
+    done = fuzz(tmp_path / "silent", "--exec", silent, "--execs", 12, "--in", case, "--only", "CORE-DEV-01", seconds=4 * SECONDS)
+    assert done.status == 1 and [facts(f)["again"] for f in findings(tmp_path / "silent")] == ["5 of 5"], done
 
 
 def test_a_finding_on_rings_shows_again_from_the_start(tmp_path):
