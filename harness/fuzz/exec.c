@@ -167,22 +167,24 @@ static void clause_failed(void *opaque, size_t clause, const char *text)
 }
 
 /*
- * A scripted life ends by itself, and only by what it was started with is it known to have gone
- * wrong. What a front-end makes of answers that no device gives is between it and the gateway.
+ * A driver ends by itself when it is done or gives up, and only by its exit status is it known to
+ * have gone wrong. What a front-end makes of answers that no device gives is between it and the
+ * gateway.
  */
-static bool is_script_end(const struct pl_exec *x, enum pl_finding_kind kind)
+static bool is_its_end(const struct pl_exec *x, enum pl_finding_kind kind)
 {
     const struct pl_end *end = &x->s.end;
-    if (kind == PL_FINDING_EXIT)
+    if (x->o.role == PL_IUT_DRIVER && kind == PL_FINDING_EXIT)
         return end->how != PL_END_EXITED || end->code == 0;
-    return kind == PL_FINDING_HANG ||
-           (kind == PL_FINDING_PROTOCOL && (x->unjudged || x->n_rules || x->c->n_far));
+    return x->port->one_life &&
+           (kind == PL_FINDING_HANG ||
+            (kind == PL_FINDING_PROTOCOL && (x->unjudged || x->n_rules || x->c->n_far)));
 }
 
 static void iut_failed(void *opaque, enum pl_finding_kind kind, const char *text)
 {
     struct pl_exec *x = opaque;
-    if (!x->port->one_life || !is_script_end(x, kind))
+    if (!is_its_end(x, kind))
         add_finding(x, kind, -1, text);
 }
 
@@ -642,6 +644,8 @@ static int meet_plain(struct pl_exec *x, struct pl_exec_result *out)
 void pl_exec_trust(struct pl_exec *x)
 {
     x->missed = 0;
+    x->deaf = 0;
+    memset(&x->habits, 0, sizeof(x->habits));
     if (x->vq)
         pl_vq_renew(x->vq);
 }

@@ -12,6 +12,8 @@ enum {
     MEET_MAX = 400,  /* messages of the driver's in one action */
     CASE_MAX = 3000, /* ... and in a case */
     CONTROL_MS = 60000,
+    SILENT_RESETS = 4, /* time limits of a reset in which nothing comes ahead of its answer */
+    DEAF_AFTER = 2,    /* unanswered control requests */
     DELAY_MAX = 50,
     IO_MAX = 16,
 };
@@ -254,10 +256,12 @@ int pl_x_driver_step(struct pl_exec *x, int timeout_ms)
     if (!x->s.alive)
         return -EPIPE;
     int r = pl_session_receive(&x->s, until_device(x, timeout_ms));
-    if (r > 0)
+    if (r > 0) {
+        x->heard_ms = pl_session_clock_ms();
         handle(x);
-    else if (r == 0)
+    } else if (r == 0) {
         calm(x);
+    }
     return r < 0 || x->s.alive ? r : -EPIPE;
 }
 
@@ -268,10 +272,35 @@ void pl_x_driver_release(struct pl_exec *x)
 
 /* --- control of the driver --- */
 
+/* So many of the driver's messages, or until it has nothing to say. */
+static void listen(struct pl_exec *x, uint64_t times, int ms)
+{
+    if (x->port->one_life) {
+        pl_x_script_listen(x, times);
+        return;
+    }
+    for (uint64_t i = 0; i < times && i < MEET_MAX && x->met < CASE_MAX; i++)
+        if (pl_x_driver_step(x, ms) <= 0)
+            break;
+}
+
+/* A driver that takes no notice of control lives by itself. */
+static bool is_deaf(const struct pl_exec *x)
+{
+    return x->habits.no_control || x->deaf >= DEAF_AFTER;
+}
+
+/* So long a silence says that the answer to a control request will not come. */
+static uint64_t control_silence(const struct pl_exec *x)
+{
+    return (uint64_t)(x->deaf ? x->s.timeouts.response : SILENT_RESETS * x->s.timeouts.reset);
+}
+
 /* Called while a control request waits for its answer. */
 static int meanwhile(void *opaque)
 {
     struct pl_exec *x = opaque;
+    int most = 1000;
     while (x->s.alive && x->budget && x->met < CASE_MAX) {
         if (pl_x_driver_step(x, 0) <= 0)
             break;
@@ -283,7 +312,13 @@ static int meanwhile(void *opaque)
         return PL_MEANWHILE_STOP;
     if (x->n_held)
         release(x, PL_HOW_ORDER); /* it may wait for what is held back */
-    return until_device(x, 1000);
+    if (!x->port->virtual_time) {
+        uint64_t silent = pl_session_clock_ms() - x->heard_ms, limit = control_silence(x);
+        if (silent >= limit)
+            return PL_MEANWHILE_STOP;
+        most = limit - silent < 1000 ? (int)(limit - silent) : most;
+    }
+    return until_device(x, most);
 }
 
 static void ask_driver(struct pl_exec *x, const char *word, const char *rest)
@@ -292,6 +327,11 @@ static void ask_driver(struct pl_exec *x, const char *word, const char *rest)
     unsigned dev = x->s.dev_num;
     if (!x->port->has_control || x->s.no_control)
         return;
+    if (is_deaf(x)) {
+        listen(x, MEET_MAX, x->s.timeouts.response);
+        return;
+    }
+    x->heard_ms = pl_session_clock_ms();
     snprintf(line, sizeof(line), "%s %u%s", word, dev, rest);
     pl_session_tell(&x->s, "driver %u asked %s%s", dev, word, rest);
     x->port->meanwhile = meanwhile;
@@ -301,6 +341,8 @@ static void ask_driver(struct pl_exec *x, const char *word, const char *rest)
     x->port->meanwhile = NULL;
     x->budget = MEET_MAX;
     meanwhile(x);
+    if (x->s.alive && !x->port->virtual_time)
+        x->deaf = err < 0 && x->budget ? x->deaf + 1 : 0;
     if (!x->s.alive || err == -ENOTSUP || strcmp(text, "unsupported") == 0)
         return;
     if (err < 0 && x->budget)
@@ -393,18 +435,6 @@ static void act_scribble(struct pl_exec *x, const struct pl_action *a)
     }
     uint64_t at = pl_action_number(a, PL_ARG_PLACE, 0) % (x->port->mem_size - PL_CASE_DATA);
     memcpy((uint8_t *)x->port->mem + at, a->data, a->data_len);
-}
-
-/* So many of the driver's messages, or until it has nothing to say. */
-static void listen(struct pl_exec *x, uint64_t times, int ms)
-{
-    if (x->port->one_life) {
-        pl_x_script_listen(x, times);
-        return;
-    }
-    for (uint64_t i = 0; i < times && i < MEET_MAX && x->met < CASE_MAX; i++)
-        if (pl_x_driver_step(x, ms) <= 0)
-            break;
 }
 
 /* --- all of it --- */

@@ -2,6 +2,7 @@
 #ifndef PL_EXEC_PRIVATE_H
 #define PL_EXEC_PRIVATE_H
 
+#include "engine/drive.h"
 #include "engine/session.h"
 #include "engine/vq.h"
 #include "fuzz/exec.h"
@@ -132,6 +133,9 @@ struct pl_exec {
     uint8_t req_bytes[PL_MSG_MAX + 1];
     uint8_t far_bytes[PL_MSG_MAX + 1];
     uint64_t began_ms;                /* of the device's time, where it is real */
+    uint64_t heard_ms;                /* when the driver's last message came, by the same clock */
+    struct pl_drive_habits habits;    /* from case to case, where time is real */
+    unsigned deaf;                    /* control requests in a row that it did not answer */
     bool script_began, script_silent; /* a scripted driver: it has started its device once; it is
                                          waited for no more */
     struct pl_x_guest_ring guest_ring[PL_X_QUEUES];

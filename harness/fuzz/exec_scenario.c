@@ -146,7 +146,6 @@ void pl_x_bus_scenario(struct pl_exec *x, const struct pl_action *a)
 /* What a life needs while it lasts. */
 struct pl_x_life {
     struct pl_drive d;
-    struct pl_drive_habits habits;
     struct pl_combination c;
     uint8_t req_bytes[PL_MSG_MAX + 1], out[PL_MSG_MAX + 1], other[PL_MSG_MAX + 1];
     void (*finding)(void *opaque, enum pl_finding_kind kind, const char *text);
@@ -168,7 +167,8 @@ static void live(struct pl_exec *x)
     if (pl_drive_open(d, &x->s.bus) < 0)
         return;
     x->s.events.finding = ended;
-    pl_drive_live(d, &l->habits);
+    struct pl_drive_habits fresh = {0};
+    pl_drive_live(d, x->port->virtual_time ? &fresh : &x->habits);
     pl_drive_tell_works(d);
     x->s.events.finding = l->finding;
     pl_device_endpoint.close(d->device);

@@ -258,7 +258,8 @@ static int verify(struct found *n)
         if (i == 1 && !n->again && c->hasty)
             as_found(n);
         pl_exec_hasten(c->once, c->hasty && n->again);
-        pl_exec_trust(c->once);
+        if (!c->hasty || !n->again)
+            pl_exec_trust(c->once);
         n->again += shows(n, &c->small);
         int err = c->trace ? pl_trace_end(c->trace) : 0;
         c->trace = NULL;

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from conftest import PLUMBLINE, QUICK, SECONDS, run_program
+from conftest import PLUMBLINE, QUICK, ROOT, SECONDS, run_program
 
 FOCI = ("all", "illegal", "reset", "generation", "ring")
 # A proxy in front of the reference device that dies as a broken device does, of the request named by its id, and keeps the
@@ -257,6 +257,15 @@ def test_a_scripted_driver_is_started_for_each_case(tmp_path, status):
     if status:
         again = run_program("replay", tmp_path / "c" / "findings" / names[0], tmp_path / "p.yaml")
         assert again.status == 1 and "status 3" in again.out and "number 17" in again.out, again
+
+
+@pytest.mark.parametrize("style", ("ends", "no-control"))
+def test_drivers_end_and_live_by_themselves(tmp_path, style):
+    """A driver that ends when it is done has done nothing wrong, and one that hears no control is met all the same."""
+    peer = "exec /usr/bin/python3 -S -E '%s' --style %s" % (ROOT / "tests" / "peers" / "drv.py", style)
+    done = fuzz(tmp_path, "--role", "driver", "--exec", peer, "--execs", 6, "--seed", 3, seconds=4 * SECONDS)
+    assert done.status == 0 and not findings(tmp_path) and executed(done) >= 6, done
+    assert int(re.search(r"(\d+) of \d+ clauses", done.out).group(1)) > 30, done
 
 
 @pytest.mark.parametrize("args, word", [

@@ -312,6 +312,7 @@ class Device:
         self.working = self.resetting = False
         self.info = self.generation = None
         self.features, self.queues, self.config, self.io_errors = 0, {}, {}, 0
+        self.fields_of = {}
         self.sector, self.turn, self.best_generation, self.first_generation = 0, 0, None, None
 
     def has(self, bit):
