@@ -139,6 +139,14 @@ static int unmet(struct pl_campaign *c)
     return -1;
 }
 
+/* A device type's clause is met by that type. */
+static void take_type(struct pl_campaign *c, const struct pl_clause_def *def)
+{
+    int type = pl_case_type_find(def->type);
+    if (type >= 0)
+        c->c.type = (uint8_t)type;
+}
+
 /* Something that such a clause may speak of. */
 static void meet(struct pl_campaign *c)
 {
@@ -149,9 +157,7 @@ static void meet(struct pl_campaign *c)
         return;
     }
     const struct pl_clause_def *def = pl_clauses_get(pl_clauses_find(c->spec), (size_t)clause);
-    int type = pl_case_type_find(def->type);
-    if (type >= 0)
-        c->c.type = (uint8_t)type;
+    take_type(c, def);
     if (draw(c, 3) == 0 && pl_generate_scenario(&c->g, &c->c, def->id))
         return;
     uint32_t kinds = c->kinds[clause];
@@ -210,9 +216,8 @@ static void sweep(struct pl_campaign *c)
     pl_generate_head(&c->g, &c->c);
     const char *clause = pl_generate_turn(&c->g, &c->c, c->number / SWEEP + c->o->seed);
     int i = clause ? pl_clauses_index(clauses, clause) : -1;
-    int type = i >= 0 ? pl_case_type_find(pl_clauses_get(clauses, (size_t)i)->type) : -1;
-    if (type >= 0)
-        c->c.type = (uint8_t)type;
+    if (i >= 0)
+        take_type(c, pl_clauses_get(clauses, (size_t)i));
 }
 
 static void make_next(struct pl_campaign *c)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "port/vhost_user_gateway.h"
@@ -265,10 +264,7 @@ static void gateway_close(struct pl_port *port)
     struct pl_gateway *gw = (struct pl_gateway *)port;
 
     gateway_stop(port, NULL);
-    if (port->mem)
-        munmap(port->mem, port->mem_size);
-    if (gw->memory_fd >= 0)
-        close(gw->memory_fd);
+    pl_memory_free(port, gw->memory_fd);
     pl_vu_exec_close(&gw->exec);
     free(gw);
 }
