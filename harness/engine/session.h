@@ -123,6 +123,14 @@ int pl_session_ask(struct pl_session *s, struct pl_msg *m);
  * `witness` is given it is sent right behind: its answer, coming first, ends the wait.
  */
 bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct pl_msg *witness);
+/*
+ * Learn which devices there are and tell the oracle: by GET_DEVICES, or device 0 where that is not
+ * answered. 0 with at most `cap` numbers (cap is 1 and more); -ETIMEDOUT where nothing answers, and
+ * device 0 is then taken to be there; or -EPIPE.
+ */
+int pl_session_discover(struct pl_session *s, uint16_t *list, size_t cap, size_t *n);
+/* Tell the oracle the numbers of the devices that there are; none: nothing is known of them. */
+void pl_session_tell_devices(struct pl_session *s, const uint16_t *list, size_t n);
 /* Send bytes as they are and wait for nothing. 0 or a negative errno. */
 int pl_session_push(struct pl_session *s, const void *bytes, size_t size);
 /* Nanoseconds of the clock that records and time limits go by. */

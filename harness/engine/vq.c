@@ -160,17 +160,28 @@ static bool anything_runs(const struct pl_vq *vq)
     return false;
 }
 
+static void reset_device(struct pl_vq *vq)
+{
+    struct pl_msg m = {.kind = PL_SET_DEVICE_STATUS, .dev_num = vq->s->dev_num};
+    if (pl_session_ask(vq->s, &m) != -EPIPE && !vq->s->stuck)
+        pl_session_await_reset(vq->s);
+}
+
 /* Rings that still stand are stopped by a reset, so that what comes later is never of them. */
 static void stop_rings(struct pl_vq *vq)
 {
-    struct pl_msg m = {.kind = PL_SET_DEVICE_STATUS, .dev_num = vq->s->dev_num};
     if (!anything_runs(vq))
         return;
     for (size_t i = 0; !vq->wild && i < vq->n_rings; i++)
         if (vq->ring[i]->ring && pl_vq_await_event(vq, vq->ring[i]) == 0)
             pl_vq_check(vq, vq->ring[i]);
-    if (pl_session_ask(vq->s, &m) != -EPIPE && !vq->s->stuck)
-        pl_session_await_reset(vq->s);
+    reset_device(vq);
+    for (size_t i = 0; !vq->wild && i < vq->n_rings && vq->s->alive && !vq->s->stuck; i++) {
+        if (!vq->ring[i]->ring || vq->ring[i]->stopped)
+            continue;
+        vq->s->dev_num = vq->ring[i]->dev_num; /* another one's */
+        reset_device(vq);
+    }
 }
 
 void pl_vq_renew(struct pl_vq *vq)

@@ -325,9 +325,10 @@ void pl_x_tell_devices(struct pl_exec *x, int more)
 {
     char line[16 + 8 * (PL_EXEC_DEVICES + 1)];
     int n = snprintf(line, sizeof(line), "devices");
-    for (size_t i = 0; i < x->n_devices; i++)
+    bool all = x->n_devices < PL_EXEC_DEVICES; /* else there may be others */
+    for (size_t i = 0; all && i < x->n_devices; i++)
         n += snprintf(line + n, sizeof(line) - (size_t)n, " %u", x->devices[i]);
-    if (more >= 0)
+    if (all && more >= 0)
         snprintf(line + n, sizeof(line) - (size_t)n, " %d", more);
     pl_session_tell(&x->s, "%s", line);
     x->devices_told = more < 0;
@@ -460,14 +461,31 @@ static void order(struct pl_exec *x, const char *word, int dev, const char *rest
 /* What a case had the device do goes back: it attached one, resets take long, it is at work. */
 static bool undo(struct pl_exec *x)
 {
-    struct pl_msg m = {.kind = PL_SET_DEVICE_STATUS, .dev_num = x->devices[0]};
+    bool done = true;
     x->s.dev_num = x->devices[0];
     if (x->plugged >= 0)
         order(x, "detach", x->plugged, "");
     x->plugged = -1;
-    order(x, "reset-delay", x->devices[0], " 0");
+    for (size_t i = x->n_devices; i-- > 0 && done;) {
+        struct pl_msg m = {.kind = PL_SET_DEVICE_STATUS, .dev_num = x->devices[i]};
+        if (i && !(x->touched >> i & 1))
+            continue;
+        x->s.dev_num = x->devices[i];
+        order(x, "reset-delay", x->devices[i], " 0");
+        done = pl_session_ask(&x->s, &m) >= 0 && pl_session_await_reset(&x->s) >= 0;
+    }
     x->delayed = false;
-    return pl_session_ask(&x->s, &m) >= 0 && pl_session_await_reset(&x->s) >= 0;
+    x->touched = 0;
+    return done;
+}
+
+/* What goes by from here on is no part of any case: nobody judges it. */
+static void unjudged(struct pl_exec *x)
+{
+    x->out = NULL;
+    pl_oracle_renew(x->nobody);
+    pl_oracle_start(x->nobody, x->s.bus.max_msg_size, x->s.bus.features);
+    x->s.oracle = x->nobody;
 }
 
 /* What the IUT still says to the case before, which nobody judges any more, is no part of this one.
@@ -475,11 +493,8 @@ static bool undo(struct pl_exec *x)
 static bool drain(struct pl_exec *x)
 {
     struct pl_exec_result *out = x->out;
-    x->out = NULL;
-    pl_oracle_renew(x->nobody);
-    pl_oracle_start(x->nobody, x->s.bus.max_msg_size, x->s.bus.features);
+    unjudged(x);
     pl_oracle_devices(x->nobody, x->devices, x->n_devices); /* else it waits for none of them */
-    x->s.oracle = x->nobody;
     bool there = pl_session_flush(&x->s) >= 0 && undo(x) && pl_session_fence(&x->s) >= 0;
     if (there && x->lingers) {
         uint64_t ms = x->quiet < PL_X_QUIET_AFTER ? PL_X_LINGER_MS : PL_X_QUIET_MS;
@@ -515,6 +530,35 @@ static bool as_it_began(const struct pl_exec *x)
     return true;
 }
 
+/* A device under test whose devices nobody named says itself which there are, once and ahead of the
+ * first case. One that ends of it is started anew, and has device 0. */
+static int learn_devices(struct pl_exec *x, const struct pl_bus_params *bus)
+{
+    struct pl_exec_result *out = x->out;
+    const struct pl_session_events events = x->s.events;
+    if (x->o.role != PL_IUT_DEVICE || !x->o.port || x->o.n_devices || x->discovered)
+        return 0;
+    x->discovered = true;
+    x->s.events = (struct pl_session_events){.opaque = x};
+    unjudged(x);
+    int err = pl_session_discover(&x->s, x->devices, PL_EXEC_DEVICES, &x->n_devices);
+    if (!err) { /* an answer that nobody waited for is none to the case */
+        x->s.dev_num = x->devices[0];
+        err = pl_session_fence(&x->s);
+    }
+    x->s.oracle = x->oracle;
+    x->s.events = events;
+    x->out = out;
+    forget_seen(x);
+    memset(&x->d, 0, sizeof(x->d));
+    x->numbers = x->s.numbers;
+    x->devices_told = false;
+    if (!x->n_devices)
+        set_devices(x);
+    x->s.dev_num = x->devices[0];
+    return err == -EPIPE ? pl_session_start(&x->s, bus) : 0;
+}
+
 static int start(struct pl_exec *x)
 {
     struct pl_bus_params bus = {x->spec->revision, x->c->max_msg_size, x->c->features};
@@ -532,6 +576,7 @@ static int start(struct pl_exec *x)
         pl_vq_renew(x->vq);
     pl_oracle_renew(x->oracle);
     if (goes_on) {
+        pl_oracle_midway(x->oracle);
         x->s.next_token = token; /* an answer that comes late has a token of its own case */
         pl_session_begin(&x->s);
         if (!x->devices_told)
@@ -543,6 +588,8 @@ static int start(struct pl_exec *x)
     configure(x);
     x->s.dev_num = x->devices[0];
     int err = pl_session_start(&x->s, &bus);
+    if (err >= 0)
+        err = learn_devices(x, &bus);
     x->started = err >= 0;
     if (err >= 0)
         note_shown(x);
@@ -574,7 +621,7 @@ static void conclude(struct pl_exec *x)
     out->messages = x->s.numbers - x->numbers;
     out->ms = x->port->now_ms;
     out->alive = x->s.alive && !x->s.stuck;
-    out->waited = x->s.vain != x->vain;
+    out->late = x->hasty && x->s.vain != x->vain;
     out->seen = x->seen;
     out->n_seen = x->n_seen;
 }
@@ -655,6 +702,7 @@ void pl_exec_hasten(struct pl_exec *x, bool hasty)
     enum { RESPONSE_MS = 100, RESET_MS = 500, FENCE_MS = 20 };
     struct pl_timeouts *t = &x->s.timeouts;
     *t = x->limits;
+    x->hasty = hasty;
     if (!hasty)
         return;
     t->response = t->response < RESPONSE_MS ? t->response : RESPONSE_MS;

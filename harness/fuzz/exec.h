@@ -11,7 +11,7 @@ enum {
     PL_EXEC_FINDINGS = 8,
     PL_EXEC_TEXT = 256,
     PL_EXEC_STATE = 96,
-    PL_EXEC_DEVICES = 16,
+    PL_EXEC_DEVICES = 64,
 };
 
 /* What a case brought to light. Two findings with the same kind, clause, state and message are one.
@@ -32,7 +32,7 @@ struct pl_exec_result {
     unsigned n_findings;
     bool unrunnable;   /* the case was not run: `why` */
     bool alive;        /* the IUT can take the next case without being started anew */
-    bool waited;       /* something was waited for that did not come in the time it was given */
+    bool late;         /* it was hastened, and something that was waited for did not come in time */
     uint64_t messages; /* in both directions */
     uint64_t ms;       /* virtual time, where the port has it */
     char why[2 * PL_EXEC_TEXT];
@@ -60,7 +60,8 @@ struct pl_exec_options {
     /* With a port: case after case goes to the IUT as it stands, behind a reset; it is started anew
      * only where it is gone, stuck, or another bus is asked for. */
     bool keep;
-    /* Numbers of the devices that are there; 0 of them: the reference peer's, or device 0. */
+    /* Numbers of the devices that are there; 0 of them: the reference peer's, or what GET_DEVICES
+     * of a device under test says, or device 0. */
     const uint16_t *devices;
     size_t n_devices;
     bool warnings; /* a SHOULD that is broken is a finding, too */

@@ -356,6 +356,8 @@ static void act_plug(struct pl_exec *x, const struct pl_action *a)
         return;
     if (!x->port->has_control || x->s.no_control || pl_session_fence(&x->s) < 0 || x->s.stuck)
         return;
+    if (pl_oracle_events_owed(x->oracle) && pl_session_await_event(&x->s) < 0)
+        return;
     pl_session_tell(&x->s, "settle");
     if (attach) /* it may answer from now on */
         pl_x_tell_devices(x, dev);
@@ -546,6 +548,7 @@ void pl_x_device_act(struct pl_exec *x, const struct pl_action *a)
 {
     uint32_t queue = (uint32_t)(pl_action_number(a, PL_ARG_QUEUE, 0) & 0xffff);
     x->s.dev_num = pl_x_dev(x, a);
+    x->touched |= UINT64_C(1) << pl_action_number(a, PL_ARG_DEV, 0) % x->n_devices;
     switch (a->op) {
     case PL_ACT_SEND:
         act_send(x, a);

@@ -92,8 +92,11 @@ struct pl_exec {
     uint16_t devices[PL_EXEC_DEVICES];
     size_t n_devices;
     bool started, devices_told, had_options;
-    bool met_plain;            /* a driver has lived with a plain device */
+    uint64_t touched; /* a bit for each device that actions were for since the last start */
+    bool discovered;  /* the IUT was asked for its devices */
+    bool met_plain;   /* a driver has lived with a plain device */
     struct pl_timeouts limits; /* those of the options */
+    bool hasty;                /* the session's are shorter */
     uint64_t vain;             /* of the session when the case began */
     unsigned missed; /* answers that did not come, of the case before and what that knew of */
 

@@ -386,7 +386,7 @@ static int publish(struct found *n)
 static bool is_late(const struct found *n)
 {
     bool ended = n->f->kind == PL_FINDING_CRASH || n->f->kind == PL_FINDING_EXIT;
-    return n->c->hasty && n->c->result.waited && !n->again && !ended;
+    return n->c->result.late && !n->again && !ended;
 }
 
 /* The IUT is given all of its time from now on, and the finding is none. */

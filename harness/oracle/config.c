@@ -47,7 +47,7 @@ void pl_config_forget(struct pl_track *t)
     t->event_wrong = 0;
     t->first_valid = t->frozen_valid = t->suspect = false;
     t->write_known[0] = t->write_known[1] = false;
-    t->wrote = t->after_write = t->moved_unreported = false;
+    t->wrote = t->after_write = false; /* an event of a change before may still come */
 }
 
 /* Is offset + length, in 64 bits, within what GET_DEVICE_INFO reported? */

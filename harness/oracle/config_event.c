@@ -162,7 +162,7 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     uint32_t gen = (uint32_t)ev->f[PL_F_generation];
     uint32_t status = (uint32_t)ev->f[PL_F_device_status];
     bool reported = false; /* a change that control asked for */
-    bool overtaken = t->moved_unreported;
+    bool overtaken = t->moved_unreported > 0;
     bool late = t->late > 1 || (t->late && !t->change_pending) || t->trails; /* of an older one? */
     t->late -= t->late > 0;
     if (status & PL_C_STATUS_DEVICE_NEEDS_RESET) {
@@ -207,7 +207,8 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
                (t->reset_bit_unreported && (status & PL_C_STATUS_DEVICE_NEEDS_RESET))) {
         t->trails |= late && t->restless;
         t->suspect &= !t->moved_unreported;
-        t->moved_unreported = t->reset_bit_unreported = false; /* overtaken by a response */
+        t->moved_unreported -= t->moved_unreported > 0; /* overtaken by a response */
+        t->reset_bit_unreported = false;
         t->n_history = 0;
         return;
     } else if (!new_gen && !new_status && !asked && !reports_own_write(o, t, ev) &&
@@ -223,7 +224,8 @@ void pl_config_event(struct pl_oracle *o, struct pl_track *t, const struct pl_ms
     for (unsigned i = 0; i < t->status.n; i++)
         t->status.v[i] |= status & (uint32_t)PL_C_STATUS_DEVICE_NEEDS_RESET;
 learn:
-    t->frozen_valid = t->suspect = t->moved_unreported = t->reset_bit_unreported = false;
+    t->frozen_valid = t->suspect = t->reset_bit_unreported = false;
+    t->moved_unreported = 0;
     t->event_unread = !t->racing;
     t->event_gen = gen;
     if (!ev->f[PL_F_length] && !ev->data_len && !t->resetting && !t->racing && !reported &&

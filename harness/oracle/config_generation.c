@@ -6,7 +6,7 @@
 #include "oracle/config_private.h"
 #include "oracle/private.h"
 
-enum { STALE_SURE = 3, EVENT_SURE = 2 };
+enum { STALE_SURE = 3, EVENT_SURE = 2, CHANGES_MAX = 16 };
 
 /*
  * Three reports in a row with nothing in between that could change it: g, other, g. The one in the
@@ -96,7 +96,8 @@ void pl_gen_after_write(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
 void pl_gen_note(struct pl_oracle *o, struct pl_track *t, uint32_t gen)
 {
     if (t->gen_known && gen != t->gen) {
-        t->moved_unreported = true; /* an event that tells of it may still come */
+        uint32_t steps = gen - t->gen; /* a change each, an event each */
+        t->moved_unreported += steps < CHANGES_MAX ? steps : 1;
         t->gen_old = t->gen;
     }
     if (t->gen_seen && gen < t->gen)

@@ -40,6 +40,8 @@ int pl_clauses_index(const struct pl_clauses *clauses, const char *id)
     return -1;
 }
 
+enum { UNSEEN_CHANGES = 4 }; /* that an IUT may still report when it is met midway */
+
 enum pl_iut pl_iut_of(const char *role)
 {
     return role && strcmp(role, "driver") == 0 ? PL_IUT_DRIVER
@@ -141,11 +143,18 @@ void pl_oracle_renew(struct pl_oracle *o)
     memset(o->own_ids, 0, sizeof(o->own_ids));
     o->n_own_ids = o->next_slot = 0;
     o->seq = o->first_open = 0;
-    o->serves = o->out_of_order = false;
+    o->serves = o->out_of_order = o->midway = false;
     o->idle_before = o->idle_reset = o->idle_queue = 0;
     o->features_tried = o->features_taken = 0;
     if (o->drv)
         pl_drv_renew(o);
+}
+
+void pl_oracle_midway(struct pl_oracle *o)
+{
+    o->midway = true;
+    for (unsigned i = 0; i < o->n_tracks; i++)
+        o->tracks[i]->moved_unreported = UNSEEN_CHANGES;
 }
 
 void pl_oracle_driver(struct pl_oracle *o, uint16_t dev_num, const char *words)
@@ -179,6 +188,7 @@ struct pl_track *pl_track_get(struct pl_oracle *o, uint16_t dev_num)
     t->status.any = true;
     t->ring_reset = PL_UNSURE;
     t->selection_odd = true;
+    t->moved_unreported = o->midway ? UNSEEN_CHANGES : 0;
     o->tracks[o->n_tracks++] = t;
     return t;
 }

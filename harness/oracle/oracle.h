@@ -61,6 +61,8 @@ void pl_oracle_start(struct pl_oracle *oracle, uint32_t max_msg_size, uint32_t t
 /* As a new oracle, without its cost: counts are zero, and nothing was ever answered. The device
  * numbers that exist stay. To be started. */
 void pl_oracle_renew(struct pl_oracle *oracle);
+/* The IUT goes on from what nobody judged: it may still report a change of that time. */
+void pl_oracle_midway(struct pl_oracle *oracle);
 
 /* What was learned so far of how a driver lives with a device that nothing is unusual about
  * outlives renewals from now on: where it gives another device up, that tells why. */

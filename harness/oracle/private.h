@@ -179,8 +179,9 @@ struct pl_track {
 
     uint8_t *config, *config_known; /* bytes as last seen; 1 where known, 2 where driver-written */
     uint32_t config_cap;
-    bool noop_since;       /* a SET_CONFIG of length 0 came after the last GET_CONFIG */
-    bool moved_unreported; /* a response showed gen, no longer gen_old, ahead of any event */
+    bool noop_since; /* a SET_CONFIG of length 0 came after the last GET_CONFIG */
+    /* A response showed gen, no longer gen_old, ahead of any event: so many may still come. */
+    uint32_t moved_unreported;
     uint32_t gen_old;
     bool gen_kept; /* since gen was seen nobody asked for a change, though a reset may have come */
     bool restless; /* the generation has moved with nothing that the driver did */
@@ -294,6 +295,7 @@ struct pl_oracle {
     bool own_ids[256]; /* implementation-defined ids that were answered */
     unsigned n_own_ids;
     bool serves; /* a chain was used: the device works on virtqueues */
+    bool midway; /* the IUT goes on from what nobody judged */
     unsigned idle_before, idle_reset, idle_queue; /* looks that count once it does */
     uint64_t features_tried, features_taken; /* FEATURES_OK for selections of what is offered */
     bool out_of_order;                       /* the response at hand overtook an earlier one */

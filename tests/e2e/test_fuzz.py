@@ -259,6 +259,15 @@ def test_a_scripted_driver_is_started_for_each_case(tmp_path, status):
         assert again.status == 1 and "status 3" in again.out and "number 17" in again.out, again
 
 
+@pytest.mark.parametrize("style", ("number-5", "window-jumps", "config-event-late"))
+def test_devices_of_others_stay_clean(tmp_path, style):
+    """Other numbers than 0, which it is asked for; several devices in one case; and events that come late."""
+    peer = "exec /usr/bin/python3 -S -E '%s' --style %s" % (ROOT / "tests" / "peers" / "device.py", style)
+    done = fuzz(tmp_path, "--exec", peer, "--execs", 60, "--seed", 3, seconds=4 * SECONDS)
+    assert done.status == 0 and not findings(tmp_path), done
+    assert int(re.search(r"(\d+) of \d+ clauses", done.out).group(1)) > 50, done
+
+
 @pytest.mark.parametrize("style", ("ends", "no-control"))
 def test_drivers_end_and_live_by_themselves(tmp_path, style):
     """A driver that ends when it is done has done nothing wrong, and one that hears no control is met all the same."""

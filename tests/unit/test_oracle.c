@@ -1795,6 +1795,26 @@ static void refused_for_a_size_that_is_none(void)
     get_queue(empty);
 }
 
+/* Two changes show in one response; each of their events comes behind it. */
+static void two_changes_reported_late(void)
+{
+    has_queue(enabled);
+    get_config(old_bytes, 8, GEN);
+    get_config(new_bytes, 8, GEN + 2);
+    event_config(RUNNING, GEN + 2, 0, 0, NULL);
+    event_config(RUNNING, GEN + 2, 0, 0, NULL);
+}
+
+/* What was not judged before may have changed the configuration, and be reported behind a reset. */
+static void a_change_of_before(void)
+{
+    pl_oracle_midway(oracle);
+    set_status(0, 0);
+    has_queue(enabled);
+    get_config(old_bytes, 8, GEN);
+    event_config(READY, GEN, 0, 0, NULL);
+}
+
 /* No driver may write a status before it has read 0. One that does has the end of the reset hidden,
  * and whether the queue was set up ahead of it or behind. */
 static void queue_set_behind_an_unseen_end(void)
@@ -1815,6 +1835,8 @@ static const struct {
     const char *name;
     free_fn *tell;
 } freedoms[] = {
+    {"two changes that are reported late", two_changes_reported_late},
+    {"a change of before that was judged", a_change_of_before},
     {"a queue set up behind an unseen end of a reset", queue_set_behind_an_unseen_end},
     {"a reset queue that has been set up otherwise", refused_behind_another},
     {"a reset queue without a size", refused_for_a_size_that_is_none},
