@@ -13,6 +13,7 @@
 #include "peer/io_store.h"
 #include "peer/net_state.h"
 #include "pl_device_options.h" /* generated: enum pl_device_opt */
+#include "pl_types.h"          /* generated: facts of device types */
 #include "ring/ring.h"
 #include "wire/wire.h"
 
