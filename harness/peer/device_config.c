@@ -62,7 +62,7 @@ static int check_file(struct pl_device_peer *peer, const struct pl_options *opti
     if (size < 0)
         return pl_options_complain(options, "file", peer->file,
                                    size == -EINVAL ? "is no regular file" : strerror((int)-size));
-    peer->file_sectors = (uint64_t)size / PL_SECTOR;
+    peer->file_sectors = (uint64_t)size / PL_T_BLOCK_SECTOR;
     return 0;
 }
 

@@ -10,8 +10,8 @@
      BIT(PL_C_F_EVENT_IDX) | BIT(PL_C_F_NOTIFICATION_DATA) | BIT(PL_C_F_RING_PACKED) |             \
      BIT(PL_C_F_IN_ORDER))
 
-/* The first and the last byte of a field that a driver may change. */
-#define FIELD(name) name##_AT, name##_AT + name##_LEN - 1
+/* The first and the last byte of a field. */
+#define RANGE(name) name##_AT, name##_AT + name##_LEN - 1
 
 /* capacity 8192 sectors, seg_max 126, blk_size 512, writeback on, num_queues 2; discard and write
  * zeroes: 2048 sectors, 8 segments, and a range may be deallocated */
@@ -57,7 +57,7 @@ static const struct pl_device_type types[] = {
     {"block",
      block_config,
      sizeof(block_config),
-     FIELD(PL_T_BLOCK_WRITEBACK),
+     RANGE(PL_T_BLOCK_WRITEBACK),
      COMMON | BIT(PL_T_BLOCK_F_SEG_MAX) | BIT(PL_T_BLOCK_F_BLK_SIZE) | BIT(PL_T_BLOCK_F_FLUSH) |
          BIT(PL_T_BLOCK_F_CONFIG_WCE) | BIT(PL_T_BLOCK_F_MQ) | BIT(PL_T_BLOCK_F_DISCARD) |
          BIT(PL_T_BLOCK_F_WRITE_ZEROES),
@@ -75,7 +75,7 @@ static const struct pl_device_type types[] = {
     {"console",
      console_config,
      sizeof(console_config),
-     FIELD(PL_T_CONSOLE_EMERG_WR),
+     RANGE(PL_T_CONSOLE_EMERG_WR),
      COMMON | BIT(PL_T_CONSOLE_F_SIZE) | BIT(PL_T_CONSOLE_F_EMERG_WRITE),
      {64, 64, 32, 32, 0, 0, 64, 64},
      8},
@@ -83,7 +83,7 @@ static const struct pl_device_type types[] = {
     {"gpu",
      gpu_config,
      sizeof(gpu_config),
-     FIELD(PL_T_GPU_EVENTS_CLEAR),
+     RANGE(PL_T_GPU_EVENTS_CLEAR),
      COMMON | BIT(PL_T_GPU_F_EDID),
      {64, 16},
      2},
