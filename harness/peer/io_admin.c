@@ -111,7 +111,7 @@ bool pl_fn_admin_legal(const struct pl_step *c, uint64_t opcode)
 static uint64_t caps_of(const struct pl_step *c)
 {
     uint64_t caps = pl_device_opt(c->peer, PL_DEVICE_OPT_net_filters) ? PL_ADMIN_OF_FILTERS : 0;
-    return caps | (pl_fn_offered(c, PL_NET_F_IPSEC) ? PL_ADMIN_OF_IPSEC : 0);
+    return caps | (pl_fn_offered(c, PL_T_NET_F_IPSEC) ? PL_ADMIN_OF_IPSEC : 0);
 }
 
 /* The capability ids but `hidden` ones, which a mutant leaves out. */

@@ -23,7 +23,7 @@ enum {
 
 uint32_t pl_net_queues(uint64_t offered)
 {
-    bool several = offered >> VIRTIO_NET_F_MQ & 1 || offered >> VIRTIO_NET_F_RSS & 1;
+    bool several = offered >> PL_T_NET_F_MQ & 1 || offered >> PL_T_NET_F_RSS & 1;
     return several ? PL_NET_QUEUES + 1 : 3;
 }
 
@@ -31,9 +31,8 @@ void pl_net_configure(const struct pl_device_peer *peer, struct pl_device *dev)
 {
     struct virtio_net_config config = {0};
     uint64_t offered = dev->offered[0] | (uint64_t)dev->offered[1] << 32;
-    const uint64_t more = UINT64_C(1) << VIRTIO_NET_F_SPEED_DUPLEX |
-                          UINT64_C(1) << VIRTIO_NET_F_RSS | UINT64_C(1) << F_HASH_TUNNEL |
-                          UINT64_C(1) << VIRTIO_NET_F_HASH_REPORT;
+    const uint64_t more = UINT64_C(1) << PL_T_NET_F_SPEED_DUPLEX | UINT64_C(1) << PL_T_NET_F_RSS |
+                          UINT64_C(1) << F_HASH_TUNNEL | UINT64_C(1) << PL_T_NET_F_HASH_REPORT;
     dev->net.modes = pl_device_opt(peer, PL_DEVICE_OPT_net_promiscuous) != 0;
     if (pl_net_queues(offered) > 3)
         dev->config[offsetof(struct virtio_net_config, max_virtqueue_pairs)] = PL_NET_PAIRS;

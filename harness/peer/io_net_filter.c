@@ -135,7 +135,7 @@ static void apply(struct pl_step *c, const struct pl_admin_object *rule, uint64_
 /* What was kept for the second receive queue comes in again, once that works. */
 static void return_kept(struct pl_step *c)
 {
-    static const uint8_t header[PL_NET_HEADER_MAX];
+    static const uint8_t header[PL_T_NET_HEADER];
     uint8_t kept[256]; /* more than what is kept has */
     size_t n = c->dev->queues[2].io ? pl_pipe_take(&c->dev->words, kept, sizeof(kept)) : 0;
     if (n)

@@ -136,7 +136,7 @@ unsigned pl_net_flow(const uint8_t *packet, size_t len)
 
 const struct pl_net_rss *pl_net_hashing(const struct pl_step *c)
 {
-    bool scaling = pl_fn_selected(c, VIRTIO_NET_F_RSS);
+    bool scaling = pl_fn_selected(c, PL_T_NET_F_RSS);
     const struct pl_net_rss *rss = scaling ? &c->dev->net.rss : &c->dev->net.report;
     return rss->set ? rss : NULL;
 }
@@ -145,7 +145,7 @@ const struct pl_net_rss *pl_net_hashing(const struct pl_step *c)
 
 uint64_t pl_net_pairs_there(const struct pl_step *c)
 {
-    bool several = pl_fn_selected(c, VIRTIO_NET_F_MQ) || pl_fn_selected(c, VIRTIO_NET_F_RSS);
+    bool several = pl_fn_selected(c, PL_T_NET_F_MQ) || pl_fn_selected(c, PL_T_NET_F_RSS);
     return several ? PL_NET_PAIRS : 1;
 }
 
