@@ -24,6 +24,9 @@
 #define PL_DEVICE_MAX_CONFIG  1024u /* bytes of configuration space */
 #define PL_DEVICE_MAX_OPTIONS 128u
 
+/* A field of the configuration space, of pl_types.h: where it is, and its bytes. */
+#define PL_FIELD(name) name##_AT, name##_LEN
+
 /* What can happen besides messages, numbered behind the messages. */
 enum pl_device_event {
     PL_ON_RESET = PL_KIND_COUNT, /* the device returns to its first state */
@@ -264,6 +267,8 @@ void pl_device_clear(struct pl_device *dev);
 void pl_device_init(struct pl_device_peer *peer, struct pl_device *dev, uint64_t number);
 struct pl_device *pl_device_find(struct pl_device_peer *peer, uint64_t number);
 uint64_t pl_device_draw(struct pl_device_peer *peer);
+/* What a field of the configuration space says. */
+void pl_device_put_config(struct pl_device *dev, uint64_t at, uint64_t len, uint64_t value);
 
 /* --- device_step.c: running transitions --- */
 /* Run one event for a device (or &peer->nobody); sends the reply, if any. 0 or a negative errno. */

@@ -93,6 +93,12 @@ static void init_queues(struct pl_device_peer *peer, struct pl_device *dev)
     dev->admin_vq_start = admin ? own : 0;
 }
 
+void pl_device_put_config(struct pl_device *dev, uint64_t at, uint64_t len, uint64_t value)
+{
+    for (uint64_t i = 0; i < len; i++)
+        dev->config[at + i] = (uint8_t)(value >> (8 * i));
+}
+
 static void init_config(struct pl_device_peer *peer, struct pl_device *dev,
                         const struct pl_device_facts *facts)
 {

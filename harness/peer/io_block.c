@@ -20,9 +20,7 @@ static uint64_t capacity(const struct pl_device *dev)
 
 void pl_block_capacity(struct pl_device *dev, uint64_t sectors)
 {
-    uint8_t *p = dev->config + PL_T_BLOCK_CAPACITY_AT;
-    for (size_t i = 0; i < PL_T_BLOCK_CAPACITY_LEN; i++)
-        p[i] = (uint8_t)(sectors >> (8 * i));
+    pl_device_put_config(dev, PL_FIELD(PL_T_BLOCK_CAPACITY), sectors);
 }
 
 /* A capacity that is changed from outside makes no zones: those that there are end where they did.

@@ -12,9 +12,6 @@ enum {
     ZONED_BYTES = PL_T_BLOCK_CONFIG_BYTES - PL_T_BLOCK_ZONE_SECTORS_AT
 };
 
-/* Where a field of the configuration space is, and its bytes. */
-#define FIELD(name) name##_AT, name##_LEN
-
 static void put_little(uint8_t *p, size_t n, uint64_t value)
 {
     for (size_t i = 0; i < n; i++)
@@ -27,11 +24,6 @@ static uint64_t capacity(const struct pl_device *dev)
     for (size_t i = PL_T_BLOCK_CAPACITY_LEN; i > 0; i--)
         value = value << 8 | dev->config_first[PL_T_BLOCK_CAPACITY_AT + i - 1];
     return value;
-}
-
-static void put_config(struct pl_device *dev, uint64_t at, uint64_t len, uint64_t value)
-{
-    put_little(dev->config + at, len, value);
 }
 
 static bool is_block(const struct pl_device_peer *peer)
@@ -80,12 +72,12 @@ static void zone_fields(const struct pl_device_peer *peer, uint8_t out[ZONED_BYT
         uint64_t at, len;
         enum pl_device_opt says;
     } fields[] = {
-        {FIELD(PL_T_BLOCK_ZONE_SECTORS), PL_DEVICE_OPT_zone_sectors},
-        {FIELD(PL_T_BLOCK_MAX_OPEN_ZONES), PL_DEVICE_OPT_zone_open},
-        {FIELD(PL_T_BLOCK_MAX_ACTIVE_ZONES), PL_DEVICE_OPT_zone_active},
-        {FIELD(PL_T_BLOCK_MAX_APPEND_SECTORS), PL_DEVICE_OPT_zone_append},
-        {FIELD(PL_T_BLOCK_WRITE_GRANULARITY), PL_DEVICE_OPT_zone_granularity},
-        {FIELD(PL_T_BLOCK_ZONE_MODEL), PL_DEVICE_OPT_zoned},
+        {PL_FIELD(PL_T_BLOCK_ZONE_SECTORS), PL_DEVICE_OPT_zone_sectors},
+        {PL_FIELD(PL_T_BLOCK_MAX_OPEN_ZONES), PL_DEVICE_OPT_zone_open},
+        {PL_FIELD(PL_T_BLOCK_MAX_ACTIVE_ZONES), PL_DEVICE_OPT_zone_active},
+        {PL_FIELD(PL_T_BLOCK_MAX_APPEND_SECTORS), PL_DEVICE_OPT_zone_append},
+        {PL_FIELD(PL_T_BLOCK_WRITE_GRANULARITY), PL_DEVICE_OPT_zone_granularity},
+        {PL_FIELD(PL_T_BLOCK_ZONE_MODEL), PL_DEVICE_OPT_zoned},
     };
     memset(out, 0, ZONED_BYTES);
     if (!has_zones(peer))
@@ -124,13 +116,14 @@ void pl_zoned_init(struct pl_device_peer *peer, struct pl_device *dev)
         return;
     if (dev->offered[0] >> PL_T_BLOCK_F_SECURE_ERASE & 1) {
         /* sectors: as many as anybody asks for */
-        put_config(dev, FIELD(PL_T_BLOCK_MAX_SECURE_ERASE_SECTORS), PL_C_QUEUE_SIZE_MAX);
-        put_config(dev, FIELD(PL_T_BLOCK_MAX_SECURE_ERASE_SEG), ERASE_SEGMENTS);
-        put_config(dev, FIELD(PL_T_BLOCK_SECURE_ERASE_SECTOR_ALIGNMENT),
-                   has_zones(peer) ? size : 1);
+        pl_device_put_config(dev, PL_FIELD(PL_T_BLOCK_MAX_SECURE_ERASE_SECTORS),
+                             PL_C_QUEUE_SIZE_MAX);
+        pl_device_put_config(dev, PL_FIELD(PL_T_BLOCK_MAX_SECURE_ERASE_SEG), ERASE_SEGMENTS);
+        pl_device_put_config(dev, PL_FIELD(PL_T_BLOCK_SECURE_ERASE_SECTOR_ALIGNMENT),
+                             has_zones(peer) ? size : 1);
     }
     if (dev->offered[0] >> PL_T_BLOCK_F_SIZE_MAX & 1) /* the largest append is measured by it */
-        put_config(dev, FIELD(PL_T_BLOCK_SIZE_MAX), SIZE_MAX_BYTES);
+        pl_device_put_config(dev, PL_FIELD(PL_T_BLOCK_SIZE_MAX), SIZE_MAX_BYTES);
     if (dev->offered[0] >> PL_T_BLOCK_F_ZONED & 1)
         zone_fields(peer, dev->config + ZONED_AT);
     memcpy(dev->config_first, dev->config, sizeof(dev->config));
