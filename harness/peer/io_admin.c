@@ -78,6 +78,9 @@ static size_t bytes_from(struct pl_device_peer *peer, size_t at, uint8_t *out, s
     return pl_io_get(peer, HEADER + at, out, have < cap ? (size_t)have : cap);
 }
 
+_Static_assert(PL_T_NET_CAP_SET_ID == PL_T_NET_RESOURCE_OBJ_TYPE,
+               "a capability's id is where a resource's type is");
+
 void pl_admin_parse(struct pl_device_peer *peer)
 {
     uint8_t raw[PL_T_NET_ADMIN_CMD_GROUP_TYPE + 2] = {0};
@@ -85,7 +88,7 @@ void pl_admin_parse(struct pl_device_peer *peer)
     pl_io_get(peer, 0, raw, io->readable < sizeof(raw) ? (size_t)io->readable : sizeof(raw));
     io->opcode = pl_admin_get(raw + PL_T_NET_ADMIN_CMD_OPCODE, 2);
     io->group = pl_admin_get(raw + PL_T_NET_ADMIN_CMD_GROUP_TYPE, 2);
-    io->subject = data(peer, PL_T_NET_RESOURCE_OBJ_TYPE, 2); /* where CAP_SET_ID is, too */
+    io->subject = data(peer, PL_T_NET_RESOURCE_OBJ_TYPE, 2);
     io->object = data(peer, PL_T_NET_RESOURCE_OBJ_ID, 4);
 }
 
