@@ -68,7 +68,7 @@ def main(models, out, scenarios=None):
             take(files, bus.render(spec, core), spec)
     if oracle:
         files.update(oracle.render(specs, core))
-    types = optional("typefacts") if any(spec.clauses for spec in specs) else None
+    types = optional("typefacts") if any(spec.clauses or spec.device or spec.driver for spec in specs) else None
     if types:
         files.update(types.render(models, core))
     for module, name in (("lua", "virtio-msg.lua"), ("pycodec", "plumbline_codec.py"), ("docs", "clauses.md")):

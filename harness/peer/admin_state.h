@@ -7,7 +7,6 @@
 
 #define PL_ADMIN_OBJECTS 32u
 #define PL_ADMIN_DATA    256u /* bytes of an object at most */
-#define PL_ADMIN_CAPS    5u
 
 /* A resource object, as it was created. */
 struct pl_admin_object {

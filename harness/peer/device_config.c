@@ -1,7 +1,6 @@
 /* What a reference device is opened with: draft, type, mutant and options, looked up and checked.
  */
 #include <errno.h>
-#include <linux/virtio_blk.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +53,7 @@ static const struct pl_option_range ranges[] = {
 /* A block device's file must be there, and its size is the capacity. */
 static int check_file(struct pl_device_peer *peer, const struct pl_options *options)
 {
-    bool read_only = pl_device_opt(peer, PL_DEVICE_OPT_features_add) >> VIRTIO_BLK_F_RO & 1;
+    bool read_only = pl_device_opt(peer, PL_DEVICE_OPT_features_add) >> PL_T_BLOCK_F_RO & 1;
     if (!peer->file)
         return 0;
     if (strcmp(peer->type->name, "block") != 0)
@@ -63,7 +62,7 @@ static int check_file(struct pl_device_peer *peer, const struct pl_options *opti
     if (size < 0)
         return pl_options_complain(options, "file", peer->file,
                                    size == -EINVAL ? "is no regular file" : strerror((int)-size));
-    peer->file_sectors = (uint64_t)size / PL_SECTOR;
+    peer->file_sectors = (uint64_t)size / PL_T_BLOCK_SECTOR;
     return 0;
 }
 

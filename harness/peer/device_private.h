@@ -13,6 +13,7 @@
 #include "peer/io_store.h"
 #include "peer/net_state.h"
 #include "pl_device_options.h" /* generated: enum pl_device_opt */
+#include "pl_types.h"          /* generated: facts of device types */
 #include "ring/ring.h"
 #include "wire/wire.h"
 
@@ -22,7 +23,9 @@
 #define PL_DEVICE_MAX_BEYOND  16u   /* nonzero words of a selection behind those */
 #define PL_DEVICE_MAX_CONFIG  1024u /* bytes of configuration space */
 #define PL_DEVICE_MAX_OPTIONS 128u
-#define PL_NET_HEADER_SIZE    32u /* bytes before a packet at most */
+
+/* A field of the configuration space, of pl_types.h: where it is, and its bytes. */
+#define PL_FIELD(name) name##_AT, name##_LEN
 
 /* What can happen besides messages, numbered behind the messages. */
 enum pl_device_event {
@@ -186,19 +189,19 @@ struct pl_device_peer {
     struct {                               /* options that are asked for with every chain */
         uint64_t batch, in_order_batch, suppress, any_order;
     } io_opt;
-    const char *file;                       /* what block devices stand on; NULL: memory */
-    uint64_t file_sectors;                  /* its size */
-    struct pl_device_io io;                 /* the chain at hand */
-    struct pl_device_work *work;            /* its queue's work; NULL: there is none */
-    struct pl_ring_chain chain;             /* its buffers */
-    uint8_t net_header[PL_NET_HEADER_SIZE]; /* of the packet that comes in */
+    const char *file;                    /* what block devices stand on; NULL: memory */
+    uint64_t file_sectors;               /* its size */
+    struct pl_device_io io;              /* the chain at hand */
+    struct pl_device_work *work;         /* its queue's work; NULL: there is none */
+    struct pl_ring_chain chain;          /* its buffers */
+    uint8_t net_header[PL_T_NET_HEADER]; /* of the packet that comes in */
     size_t frame_len;
     /* What follows is cleared where it comes into use: opening a device is to cost little. */
     struct pl_device nobody; /* stands where no device is */
     struct pl_device devices[PL_DEVICE_MAX];
-    uint8_t scratch[PL_MSG_MAX + 1];                      /* the array of a reply */
-    uint8_t message[PL_MSG_MAX + 1];                      /* a message being sent */
-    uint8_t frame[PL_PIPE_ITEM_MAX + PL_NET_HEADER_SIZE]; /* a packet, or a piece of data */
+    uint8_t scratch[PL_MSG_MAX + 1];                   /* the array of a reply */
+    uint8_t message[PL_MSG_MAX + 1];                   /* a message being sent */
+    uint8_t frame[PL_PIPE_ITEM_MAX + PL_T_NET_HEADER]; /* a packet, or a piece of data */
 };
 
 /* One event being handled. Pointers are never NULL. */
@@ -264,6 +267,8 @@ void pl_device_clear(struct pl_device *dev);
 void pl_device_init(struct pl_device_peer *peer, struct pl_device *dev, uint64_t number);
 struct pl_device *pl_device_find(struct pl_device_peer *peer, uint64_t number);
 uint64_t pl_device_draw(struct pl_device_peer *peer);
+/* What a field of the configuration space says. */
+void pl_device_put_config(struct pl_device *dev, uint64_t at, uint64_t len, uint64_t value);
 
 /* --- device_step.c: running transitions --- */
 /* Run one event for a device (or &peer->nobody); sends the reply, if any. 0 or a negative errno. */

@@ -31,10 +31,10 @@ static void init_identity(struct pl_device_peer *peer, struct pl_device *dev)
     dev->uuid[8] = (uint8_t)((dev->uuid[8] & 0x3f) | 0x80); /* its variant */
 }
 
-/* A device with zones offers VIRTIO_BLK_F_ZONED, and what would bypass the zones it does not:
- * VIRTIO_BLK_F_DISCARD and VIRTIO_BLK_F_WRITE_ZEROES. */
-#define ZONED_WITH    (UINT64_C(1) << 17)
-#define ZONED_WITHOUT (UINT64_C(1) << 13 | UINT64_C(1) << 14)
+/* A device with zones says so, and does not offer what would bypass them. */
+#define ZONED_WITH (UINT64_C(1) << PL_T_BLOCK_F_ZONED)
+#define ZONED_WITHOUT                                                                              \
+    (UINT64_C(1) << PL_T_BLOCK_F_DISCARD | UINT64_C(1) << PL_T_BLOCK_F_WRITE_ZEROES)
 
 static uint64_t type_features(const struct pl_device_peer *peer)
 {
@@ -91,6 +91,12 @@ static void init_queues(struct pl_device_peer *peer, struct pl_device *dev)
     dev->max_virtqueues = own + admin;
     dev->admin_vq_count = admin;
     dev->admin_vq_start = admin ? own : 0;
+}
+
+void pl_device_put_config(struct pl_device *dev, uint64_t at, uint64_t len, uint64_t value)
+{
+    for (uint64_t i = 0; i < len; i++)
+        dev->config[at + i] = (uint8_t)(value >> (8 * i));
 }
 
 static void init_config(struct pl_device_peer *peer, struct pl_device *dev,

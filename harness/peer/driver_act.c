@@ -128,9 +128,10 @@ void pl_dp_set_type(struct pl_dp *peer, struct pl_dp_dev *dev, uint64_t id)
 /* Mutants: what a device of this type usually says, without asking it. */
 void pl_dp_act_assume_info(struct pl_dp_step *c, uint64_t id)
 {
+    uint64_t config_size = PL_T_BLOCK_MAX_SECURE_ERASE_SECTORS_AT; /* all that is ahead of that */
     c->dev->info = (struct pl_dp_info){.device_id = id,
                                        .num_feature_blocks = 2,
-                                       .config_size = id == PL_C_TYPE_block ? 60 : 0,
+                                       .config_size = id == PL_C_TYPE_block ? config_size : 0,
                                        .max_virtqueues = 1};
     pl_dp_set_type(c->peer, c->dev, id);
     c->dev->v.known = 1;
@@ -301,11 +302,11 @@ static void plan_write(struct pl_dp_step *c)
 {
     struct pl_dp_dev *dev = c->dev;
     bool block =
-        dev->info.device_id == PL_C_TYPE_block && pl_dp_selected(dev, PL_DP_C_BLK_F_CONFIG_WCE);
+        dev->info.device_id == PL_C_TYPE_block && pl_dp_selected(dev, PL_T_BLOCK_F_CONFIG_WCE);
     dev->v.todo_write = block;
-    dev->write.offset = PL_DP_C_BLK_WRITEBACK;
-    dev->write.length = 1;
-    dev->write.data[0] = !dev->config[PL_DP_C_BLK_WRITEBACK];
+    dev->write.offset = PL_T_BLOCK_WRITEBACK_AT;
+    dev->write.length = PL_T_BLOCK_WRITEBACK_LEN;
+    dev->write.data[0] = !dev->config[PL_T_BLOCK_WRITEBACK_AT];
 }
 
 void pl_dp_act_use_config(struct pl_dp_step *c)

@@ -30,7 +30,7 @@ static uint32_t wanted_queues(const struct pl_dp *peer, struct pl_dp_dev *dev)
     uint64_t most = pl_dp_opt(peer, PL_DP_OPT_queues);
     if (!dev->type)
         return (uint32_t)(most < 8 ? most : 8);
-    if (dev->type->id != PL_C_TYPE_block || !pl_dp_selected(dev, PL_DP_C_BLK_F_MQ))
+    if (dev->type->id != PL_C_TYPE_block || !pl_dp_selected(dev, PL_T_BLOCK_F_MQ))
         return dev->type->queues;
     uint64_t there = pl_dp_num_queues(&c);
     return (uint32_t)(there < 1 ? 1 : there < most ? there : most);

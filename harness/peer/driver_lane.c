@@ -1,8 +1,6 @@
 /* The driver's I/O requests: which buffers they have, how they get into a ring, how they end. */
 #include "peer/driver_lane.h"
 
-#include <endian.h>
-#include <linux/virtio_blk.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -26,19 +24,19 @@ static uint64_t field(struct pl_dp_step *c, uint32_t offset)
 
 uint64_t pl_dp_num_queues(struct pl_dp_step *c)
 {
-    return field(c, offsetof(struct virtio_blk_config, num_queues));
+    return field(c, PL_T_BLOCK_NUM_QUEUES_AT);
 }
 
 /* Sectors that a block request of this lane moves; 0: none that it may. */
 static uint64_t sectors_of(struct pl_dp_step *c, const struct pl_dp_lane *lane)
 {
-    uint64_t capacity = field(c, offsetof(struct virtio_blk_config, capacity));
-    uint64_t unit = field(c, offsetof(struct virtio_blk_config, blk_size)) / PL_DP_C_SECTOR;
+    uint64_t capacity = field(c, PL_T_BLOCK_CAPACITY_AT);
+    uint64_t unit = field(c, PL_T_BLOCK_BLK_SIZE_AT) / PL_T_BLOCK_SECTOR;
     uint64_t n = unit > SECTORS_AT_ONCE ? unit : SECTORS_AT_ONCE;
-    if (unit > PL_DP_DATA / PL_DP_C_SECTOR)
+    if (unit > PL_DP_DATA / PL_T_BLOCK_SECTOR)
         return 0;
-    if (pl_dp_selected(c->dev, VIRTIO_BLK_F_SIZE_MAX)) {
-        uint64_t most = field(c, offsetof(struct virtio_blk_config, size_max)) / PL_DP_C_SECTOR;
+    if (pl_dp_selected(c->dev, PL_T_BLOCK_F_SIZE_MAX)) {
+        uint64_t most = field(c, PL_T_BLOCK_SIZE_MAX_AT) / PL_T_BLOCK_SECTOR;
         n = n < most ? n : most;
     }
     if (unit > 1)
@@ -109,8 +107,8 @@ static void add_buffer(struct pl_dp *peer, uint64_t addr, uint64_t len, bool dev
 static void add_data(struct pl_dp_step *c, uint64_t addr, uint64_t len, bool device_writes)
 {
     uint64_t piece = pl_dp_opt(c->peer, PL_DP_OPT_spread) ? 512 : len;
-    uint64_t seg_max = field(c, offsetof(struct virtio_blk_config, seg_max));
-    if (pl_dp_selected(c->dev, VIRTIO_BLK_F_SEG_MAX) && piece && len / piece > seg_max)
+    uint64_t seg_max = field(c, PL_T_BLOCK_SEG_MAX_AT);
+    if (pl_dp_selected(c->dev, PL_T_BLOCK_F_SEG_MAX) && piece && len / piece > seg_max)
         piece = len;
     for (uint64_t done = 0; done < len; done += piece)
         add_buffer(c->peer, addr + done, len - done < piece ? len - done : piece, device_writes);
@@ -190,15 +188,23 @@ static void launch(struct pl_dp_step *c)
 
 /* --- block --- */
 
+static void put(uint8_t *to, size_t n, uint64_t value)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (uint8_t)(value >> (8 * i));
+}
+
 static void write_header(struct pl_dp_step *c, uint64_t type, uint64_t sector)
 {
-    struct virtio_blk_outhdr header = {.type = htole32((uint32_t)type), .sector = htole64(sector)};
-    memcpy(at(c->peer, c->lane->at + PL_DP_LANE_HEADER, sizeof(header)), &header, sizeof(header));
+    uint8_t header[PL_T_BLOCK_HEADER] = {0};
+    put(header + PL_T_BLOCK_HEADER_TYPE, 4, type);
+    put(header + PL_T_BLOCK_HEADER_SECTOR, 8, sector);
+    memcpy(at(c->peer, c->lane->at + PL_DP_LANE_HEADER, sizeof(header)), header, sizeof(header));
 }
 
 static uint64_t data_at(const struct pl_dp_lane *lane)
 {
-    return lane->at + PL_DP_LANE_HEADER + sizeof(struct virtio_blk_outhdr);
+    return lane->at + PL_DP_LANE_HEADER + PL_T_BLOCK_HEADER;
 }
 
 /* The bytes that a lane writes: `pattern` drawn anew for each write. */
@@ -213,17 +219,17 @@ static void block(struct pl_dp_step *c, uint64_t type, uint64_t sector, uint64_t
 {
     struct pl_dp_lane *lane = c->lane;
     uint64_t data = data_at(lane), len = readable + writable;
-    uint8_t *status = at(c->peer, data + len, 1);
+    uint8_t *status = at(c->peer, data + len, PL_T_BLOCK_STATUS);
     c->peer->n_buffers = 0;
     write_header(c, type, sector);
     *status = 0xff;
     lane->kind = type;
     lane->reads = writable > 0;
     lane->data_len = (uint32_t)len;
-    add_buffer(c->peer, lane->at + PL_DP_LANE_HEADER, sizeof(struct virtio_blk_outhdr), false);
+    add_buffer(c->peer, lane->at + PL_DP_LANE_HEADER, PL_T_BLOCK_HEADER, false);
     add_data(c, data, readable, false);
     add_data(c, data + readable, writable, true);
-    add_buffer(c->peer, data + len, 1, true);
+    add_buffer(c->peer, data + len, PL_T_BLOCK_STATUS, true);
     launch(c);
 }
 
@@ -249,14 +255,14 @@ void pl_dp_act_request(struct pl_dp_step *c, uint64_t type, uint64_t sector, uin
 void pl_dp_act_segments(struct pl_dp_step *c, uint64_t type, uint64_t sector, uint64_t sectors,
                         uint64_t n, uint64_t flags)
 {
-    struct virtio_blk_discard_write_zeroes segment = {.num_sectors = htole32((uint32_t)sectors),
-                                                      .flags = htole32((uint32_t)flags)};
+    uint8_t segment[PL_T_BLOCK_SEGMENT] = {0};
     uint8_t *data = at(c->peer, data_at(c->lane), PL_DP_DATA);
     n = n < PL_DP_DATA / sizeof(segment) ? n : PL_DP_DATA / sizeof(segment);
-    for (uint64_t i = 0; data && i < n; i++) {
-        segment.sector = htole64(sector);
-        memcpy(data + i * sizeof(segment), &segment, sizeof(segment));
-    }
+    put(segment + PL_T_BLOCK_SEGMENT_SECTOR, 8, sector);
+    put(segment + PL_T_BLOCK_SEGMENT_COUNT, 4, sectors);
+    put(segment + PL_T_BLOCK_SEGMENT_FLAGS, 4, flags);
+    for (uint64_t i = 0; data && i < n; i++)
+        memcpy(data + i * sizeof(segment), segment, sizeof(segment));
     c->lane->knows = false;
     if (data)
         block(c, type, 0, n * sizeof(segment), 0);
@@ -284,7 +290,7 @@ void pl_dp_act_buffer(struct pl_dp_step *c, uint64_t len)
 
 uint64_t pl_dp_lane_result(const struct pl_dp *peer, const struct pl_dp_lane *lane)
 {
-    const uint8_t *status = at(peer, data_at(lane) + lane->data_len, 1);
+    const uint8_t *status = at(peer, data_at(lane) + lane->data_len, PL_T_BLOCK_STATUS);
     return lane->kind == UINT64_MAX || !status ? 0 : *(const volatile uint8_t *)status;
 }
 
@@ -296,13 +302,13 @@ uint64_t pl_dp_fn_lane_sound(struct pl_dp_step *c)
     const volatile uint8_t *data = at(c->peer, data_at(lane), lane->data_len);
     if (lane->kind == UINT64_MAX)
         return implied || (lane->written > 0 && lane->written <= lane->data_len);
-    if (lane->result != PL_DP_C_BLK_S_OK)
+    if (lane->result != PL_T_BLOCK_S_OK)
         return true;
-    uint64_t due = (lane->reads ? lane->data_len : 0) + (uint64_t)1;
+    uint64_t due = (lane->reads ? lane->data_len : 0) + PL_T_BLOCK_STATUS;
     if (!implied && lane->written < due)
         return false;
-    for (uint64_t i = 0;
-         data && lane->kind == PL_DP_C_BLK_T_IN && lane->knows && i < lane->data_len; i++)
+    for (uint64_t i = 0; data && lane->kind == PL_T_BLOCK_T_IN && lane->knows && i < lane->data_len;
+         i++)
         if (data[i] != pattern_byte(lane->pattern, i))
             return false;
     return true;
@@ -310,7 +316,7 @@ uint64_t pl_dp_fn_lane_sound(struct pl_dp_step *c)
 
 void pl_dp_lane_done(struct pl_dp_lane *lane)
 {
-    if (lane->kind == PL_DP_C_BLK_T_OUT)
-        lane->knows = lane->result == PL_DP_C_BLK_S_OK;
+    if (lane->kind == PL_T_BLOCK_T_OUT)
+        lane->knows = lane->result == PL_T_BLOCK_S_OK;
     lane->step = (lane->step + 1) % STEPS;
 }

@@ -10,7 +10,8 @@
 #include "peer/device_outbox.h"
 #include "peer/driver.h"
 #include "pl_driver_options.h" /* generated: enum pl_dp_opt */
-#include "pl_driver_states.h"  /* generated: enum pl_dp_state, constants of the device types */
+#include "pl_driver_states.h"  /* generated: enum pl_dp_state, constants of the model */
+#include "pl_types.h"          /* generated: facts of device types */
 #include "ring/ring.h"
 #include "wire/wire.h"
 

@@ -18,21 +18,24 @@ int pl_io_kind(const struct pl_step *c, const struct pl_device_queue *queue)
 {
     static const struct {
         const char *type;
-        uint32_t first, last;
+        uint64_t queue;
         int on;
     } kinds[] = {
-        {"block", 0, UINT32_MAX, PL_ON_BLOCK}, {"entropy", 0, 0, PL_ON_ENTROPY},
-        {"console", 0, 0, PL_ON_CONSOLE_IN},   {"console", 1, 1, PL_ON_CONSOLE_OUT},
-        {"console", 2, 2, PL_ON_CONSOLE_SAY},  {"console", 3, 3, PL_ON_CONSOLE_TOLD},
+        {"entropy", 0, PL_ON_ENTROPY},
+        {"console", PL_T_CONSOLE_RECEIVEQ, PL_ON_CONSOLE_IN},
+        {"console", PL_T_CONSOLE_TRANSMITQ, PL_ON_CONSOLE_OUT},
+        {"console", PL_T_CONSOLE_CONTROL_RECEIVEQ, PL_ON_CONSOLE_SAY},
+        {"console", PL_T_CONSOLE_CONTROL_TRANSMITQ, PL_ON_CONSOLE_TOLD},
     };
     const char *type = c->peer->type->name;
     if (queue->index >= c->dev->max_virtqueues - c->dev->admin_vq_count)
         return strcmp(type, "net") == 0 ? PL_ON_ADMIN : -1; /* an administration virtqueue */
     if (strcmp(type, "net") == 0)
         return net_kind(c, queue->index);
+    if (strcmp(type, "block") == 0)
+        return PL_ON_BLOCK;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (strcmp(kinds[i].type, type) == 0 && queue->index >= kinds[i].first &&
-            queue->index <= kinds[i].last)
+        if (strcmp(kinds[i].type, type) == 0 && queue->index == kinds[i].queue)
             return kinds[i].on;
     return -1;
 }
@@ -160,9 +163,11 @@ void pl_io_complete_due(struct pl_device_peer *peer, struct pl_device *dev,
 /* What came in goes to the buffers that wait for it. */
 static void receive(struct pl_device_peer *peer, struct pl_device *dev)
 {
-    if (dev->queues[2].io && dev->queues[2].kind == PL_ON_CONSOLE_SAY)
+    const struct pl_device_queue *say = &dev->queues[PL_T_CONSOLE_CONTROL_RECEIVEQ];
+    const struct pl_device_queue *in = &dev->queues[PL_T_CONSOLE_RECEIVEQ];
+    if (say->io && say->kind == PL_ON_CONSOLE_SAY)
         pl_console_speak(peer, dev);
-    if (dev->queues[0].io && dev->queues[0].kind == PL_ON_CONSOLE_IN)
+    if (in->io && in->kind == PL_ON_CONSOLE_IN)
         pl_console_receive(peer, dev);
     if (strcmp(peer->type->name, "net") == 0)
         pl_net_receive(peer, dev);

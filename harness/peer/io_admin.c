@@ -4,11 +4,8 @@
 #include <string.h>
 
 enum {
-    HEADER = 24, /* bytes before a command's own data */
-    RESULT = 8,  /* and before its result */
-    SETTING = 8, /* of a capability: bytes before what is set */
-    OBJECT = 16, /* of an object: bytes before its data */
-    CAP_WORDS = 33,
+    HEADER = PL_T_NET_ADMIN_CMD,
+    LIST = 8, /* bytes of a list of up to 64 commands, or capabilities */
     GROUPS = 4,
     CLASSIFIERS = 4,
     RULES = 8,
@@ -18,8 +15,37 @@ enum {
     ASSOCIATIONS = 2
 };
 
-/* Ethernet, IPv4, IPv6, TCP, UDP; all of them with partial masks. */
-static const uint8_t selector_bytes[] = {[1] = 14, [2] = 20, [3] = 40, [4] = 20, [5] = 8};
+/* Bytes of the headers that can be selected; all of them with partial masks. */
+static const uint8_t selector_bytes[] = {[PL_T_NET_FF_MASK_TYPE_ETH] = 14,
+                                         [PL_T_NET_FF_MASK_TYPE_IPV4] = 20,
+                                         [PL_T_NET_FF_MASK_TYPE_IPV6] = 40,
+                                         [PL_T_NET_FF_MASK_TYPE_TCP] = 20,
+                                         [PL_T_NET_FF_MASK_TYPE_UDP] = 8};
+
+/* A limit of a resource: where its capability has it, the most that there can be, and where it is
+ * kept. */
+struct limit {
+    uint64_t at, bytes;
+    uint32_t most;
+    size_t kept;
+};
+#define KEPT(name) offsetof(struct pl_admin_limits, name)
+
+static const struct limit filters[] = {
+    {PL_T_NET_FF_CAP_GROUPS_LIMIT, 4, GROUPS, KEPT(groups)},
+    {PL_T_NET_FF_CAP_CLASSIFIERS_LIMIT, 4, CLASSIFIERS, KEPT(classifiers)},
+    {PL_T_NET_FF_CAP_RULES_LIMIT, 4, RULES, KEPT(rules)},
+    {PL_T_NET_FF_CAP_RULES_PER_GROUP_LIMIT, 4, RULES_PER_GROUP, KEPT(rules_per_group)},
+    {PL_T_NET_FF_CAP_LAST_RULE_PRIORITY, 1, LAST_PRIORITY, KEPT(last_priority)},
+};
+static const struct limit associations[] = {
+    {PL_T_NET_IPSEC_CAP_INB_SA_LIMIT, 4, ASSOCIATIONS, KEPT(inbound)},
+    {PL_T_NET_IPSEC_CAP_OUTB_SA_LIMIT, 4, ASSOCIATIONS, KEPT(outbound)},
+};
+enum {
+    N_FILTERS = sizeof(filters) / sizeof(filters[0]),
+    N_ASSOCIATIONS = sizeof(associations) / sizeof(associations[0])
+};
 
 uint64_t pl_admin_get(const uint8_t *bytes, size_t n)
 {
@@ -52,15 +78,18 @@ static size_t bytes_from(struct pl_device_peer *peer, size_t at, uint8_t *out, s
     return pl_io_get(peer, HEADER + at, out, have < cap ? (size_t)have : cap);
 }
 
+_Static_assert(PL_T_NET_CAP_SET_ID == PL_T_NET_RESOURCE_OBJ_TYPE,
+               "a capability's id is where a resource's type is");
+
 void pl_admin_parse(struct pl_device_peer *peer)
 {
-    uint8_t raw[4] = {0};
+    uint8_t raw[PL_T_NET_ADMIN_CMD_GROUP_TYPE + 2] = {0};
     struct pl_device_io *io = &peer->io;
     pl_io_get(peer, 0, raw, io->readable < sizeof(raw) ? (size_t)io->readable : sizeof(raw));
-    io->opcode = pl_admin_get(raw, 2);
-    io->group = pl_admin_get(raw + 2, 2);
-    io->subject = data(peer, 0, 2);
-    io->object = data(peer, 4, 4);
+    io->opcode = pl_admin_get(raw + PL_T_NET_ADMIN_CMD_OPCODE, 2);
+    io->group = pl_admin_get(raw + PL_T_NET_ADMIN_CMD_GROUP_TYPE, 2);
+    io->subject = data(peer, PL_T_NET_RESOURCE_OBJ_TYPE, 2);
+    io->object = data(peer, PL_T_NET_RESOURCE_OBJ_ID, 4);
 }
 
 /* --- answers --- */
@@ -68,12 +97,18 @@ void pl_admin_parse(struct pl_device_peer *peer)
 static void answer(struct pl_step *c, uint64_t status, uint64_t qualifier, const uint8_t *result,
                    size_t n)
 {
-    uint8_t head[RESULT] = {0};
-    put(head, 2, status);
-    put(head + 2, 2, qualifier);
+    uint8_t head[PL_T_NET_ADMIN_RESULT] = {0};
+    put(head + PL_T_NET_ADMIN_RESULT_STATUS, 2, status);
+    put(head + PL_T_NET_ADMIN_RESULT_STATUS_QUALIFIER, 2, qualifier);
     c->peer->io.written = pl_io_put(c->peer, 0, head, sizeof(head));
     if (n)
-        c->peer->io.written += pl_io_put(c->peer, RESULT, result, n);
+        c->peer->io.written += pl_io_put(c->peer, sizeof(head), result, n);
+}
+
+/* The command was done. */
+static void answer_ok(struct pl_step *c, const uint8_t *result, size_t n)
+{
+    answer(c, PL_T_NET_ADMIN_STATUS_OK, PL_T_NET_ADMIN_STATUS_Q_OK, result, n);
 }
 
 void pl_act_admin_say(struct pl_step *c, uint64_t status, uint64_t qualifier)
@@ -84,14 +119,14 @@ void pl_act_admin_say(struct pl_step *c, uint64_t status, uint64_t qualifier)
 /* The commands that are supported, as a mask. */
 void pl_act_admin_list(struct pl_step *c, uint64_t commands)
 {
-    uint8_t raw[8];
+    uint8_t raw[LIST];
     put(raw, sizeof(raw), commands);
-    answer(c, 0, 0, raw, sizeof(raw));
+    answer_ok(c, raw, sizeof(raw));
 }
 
 void pl_act_admin_use(struct pl_step *c)
 {
-    c->dev->admin.used = data(c->peer, 0, 8);
+    c->dev->admin.used = data(c->peer, 0, LIST);
 }
 
 uint64_t pl_fn_admin_data(const struct pl_step *c, uint64_t at, uint64_t bytes)
@@ -101,54 +136,67 @@ uint64_t pl_fn_admin_data(const struct pl_step *c, uint64_t at, uint64_t bytes)
 
 bool pl_fn_admin_legal(const struct pl_step *c, uint64_t opcode)
 {
+    const uint64_t first =
+        UINT64_C(1) << PL_T_NET_ADMIN_CMD_LIST_QUERY | UINT64_C(1) << PL_T_NET_ADMIN_CMD_LIST_USE;
     uint64_t used = c->dev->admin.used;
-    return opcode < 64 && ((used ? used : 3) >> opcode & 1);
+    return opcode < 8 * LIST && ((used ? used : first) >> opcode & 1);
 }
 
 /* --- capabilities --- */
 
+/* A set of one capability; those of the device type begin with this one. */
+static uint64_t cap(uint64_t id)
+{
+    return UINT64_C(1) << (id - PL_T_NET_FF_RESOURCE_CAP);
+}
+
+static uint64_t caps_of_filters(void)
+{
+    return cap(PL_T_NET_FF_RESOURCE_CAP) | cap(PL_T_NET_FF_SELECTOR_CAP) |
+           cap(PL_T_NET_FF_ACTION_CAP);
+}
+
+static uint64_t caps_of_ipsec(void)
+{
+    return cap(PL_T_NET_IPSEC_RESOURCE_CAP) | cap(PL_T_NET_IPSEC_SA_CAP);
+}
+
 /* Capabilities that the device has: flow filters by its options, IPsec where that is offered. */
 static uint64_t caps_of(const struct pl_step *c)
 {
-    uint64_t caps = pl_device_opt(c->peer, PL_DEVICE_OPT_net_filters) ? PL_ADMIN_OF_FILTERS : 0;
-    return caps | (pl_fn_offered(c, PL_NET_F_IPSEC) ? PL_ADMIN_OF_IPSEC : 0);
+    uint64_t caps = pl_device_opt(c->peer, PL_DEVICE_OPT_net_filters) ? caps_of_filters() : 0;
+    return caps | (pl_fn_offered(c, PL_T_NET_F_IPSEC) ? caps_of_ipsec() : 0);
 }
 
 /* The capability ids but `hidden` ones, which a mutant leaves out. */
 void pl_act_admin_caps(struct pl_step *c, uint64_t hidden)
 {
-    uint8_t raw[8 * CAP_WORDS] = {0};
-    put(raw + PL_ADMIN_CAP / 8, 8, caps_of(c) & ~hidden);
-    answer(c, 0, 0, raw, sizeof(raw));
+    uint8_t raw[PL_T_NET_FF_RESOURCE_CAP / 8 + LIST] = {0};
+    put(raw + PL_T_NET_FF_RESOURCE_CAP / 8, LIST, caps_of(c) & ~hidden);
+    answer_ok(c, raw, sizeof(raw));
 }
 
-bool pl_fn_admin_known(const struct pl_step *c, uint64_t cap)
+bool pl_fn_admin_known(const struct pl_step *c, uint64_t id)
 {
-    return cap >= PL_ADMIN_CAP && cap < PL_ADMIN_CAP + PL_ADMIN_CAPS &&
-           (caps_of(c) >> (cap - PL_ADMIN_CAP) & 1);
+    return id >= PL_T_NET_FF_RESOURCE_CAP && id <= PL_T_NET_IPSEC_SA_CAP && caps_of(c) & cap(id);
 }
 
-static size_t filter_limits(uint8_t *out)
+static void put_limits(const struct limit *limits, size_t n, uint8_t *out)
 {
-    put(out, 4, GROUPS);
-    put(out + 4, 4, CLASSIFIERS);
-    put(out + 8, 4, RULES);
-    put(out + 12, 4, RULES_PER_GROUP);
-    out[16] = LAST_PRIORITY;
-    out[17] = SELECTORS;
-    return 18;
+    for (size_t i = 0; i < n; i++)
+        put(out + limits[i].at, limits[i].bytes, limits[i].most);
 }
 
 static size_t filter_selectors(uint8_t *out)
 {
-    size_t at = PL_FILTER_SELECTORS;
-    for (uint8_t type = 1; type < sizeof(selector_bytes); type++) {
-        out[0]++;
-        out[at] = type;
-        out[at + 1] = 1; /* partial masks */
-        out[at + PL_FILTER_LENGTH] = selector_bytes[type];
-        memset(out + at + PL_FILTER_SELECTOR, 0xff, selector_bytes[type]);
-        at += PL_FILTER_SELECTOR + (size_t)selector_bytes[type];
+    size_t at = PL_T_NET_FF_LIST;
+    for (uint8_t type = PL_T_NET_FF_MASK_TYPE_ETH; type < sizeof(selector_bytes); type++) {
+        out[PL_T_NET_FF_COUNT]++;
+        out[at + PL_T_NET_FF_SELECTOR_TYPE] = type;
+        out[at + PL_T_NET_FF_SELECTOR_FLAGS] = PL_T_NET_FF_MASK_F_PARTIAL_MASK;
+        out[at + PL_T_NET_FF_SELECTOR_LENGTH] = selector_bytes[type];
+        memset(out + at + PL_T_NET_FF_SELECTOR, 0xff, selector_bytes[type]);
+        at += PL_T_NET_FF_SELECTOR + selector_bytes[type];
     }
     return at;
 }
@@ -156,29 +204,32 @@ static size_t filter_selectors(uint8_t *out)
 /* ESP in transport mode, without a cipher and a checksum. */
 static size_t sa_modes(uint8_t *out)
 {
-    out[0] = 1;
-    out[8] = 2;
-    put(out + 24, 8, 1);
-    put(out + 32, 8, 1);
-    return 8 + 44;
+    uint8_t *mode = out + PL_T_NET_IPSEC_SA_CAP_MODES;
+    out[PL_T_NET_IPSEC_SA_CAP_COUNT] = 1;
+    mode[PL_T_NET_IPSEC_MODE_CAP_MODE] = PL_T_NET_IPSEC_MODE_ESP_TRANSPORT;
+    put(mode + PL_T_NET_IPSEC_MODE_CAP_CIPHER_ALGO, 8, UINT64_C(1) << PL_T_NET_CRYPTO_NO_CIPHER);
+    put(mode + PL_T_NET_IPSEC_MODE_CAP_HMAC_ALGO, 8, UINT64_C(1) << PL_T_NET_CRYPTO_NO_MAC);
+    return PL_T_NET_IPSEC_SA_CAP_MODES + PL_T_NET_IPSEC_MODE_CAP;
 }
 
-static size_t capability(uint64_t cap, uint8_t *out)
+static size_t capability(uint64_t id, uint8_t *out)
 {
-    switch (cap - PL_ADMIN_CAP) {
-    case PL_ADMIN_CAP_FILTERS:
-        return filter_limits(out);
-    case PL_ADMIN_CAP_SELECTORS:
+    uint8_t *actions = out + PL_T_NET_FF_LIST;
+    switch (id) {
+    case PL_T_NET_FF_RESOURCE_CAP:
+        put_limits(filters, N_FILTERS, out);
+        out[PL_T_NET_FF_CAP_SELECTORS_PER_CLASSIFIER_LIMIT] = SELECTORS;
+        return PL_T_NET_FF_CAP;
+    case PL_T_NET_FF_SELECTOR_CAP:
         return filter_selectors(out);
-    case PL_ADMIN_CAP_ACTIONS:
-        out[0] = 2;
-        out[8] = PL_FILTER_DROP;
-        out[9] = PL_FILTER_DIRECT;
-        return 10;
-    case PL_ADMIN_CAP_SA_LIMITS:
-        put(out, 4, ASSOCIATIONS);
-        put(out + 4, 4, ASSOCIATIONS);
-        return 8;
+    case PL_T_NET_FF_ACTION_CAP:
+        out[PL_T_NET_FF_COUNT] = 2;
+        actions[0] = PL_T_NET_FF_ACTION_DROP;
+        actions[1] = PL_T_NET_FF_ACTION_DIRECT_RX_VQ;
+        return PL_T_NET_FF_LIST + 2;
+    case PL_T_NET_IPSEC_RESOURCE_CAP:
+        put_limits(associations, N_ASSOCIATIONS, out);
+        return PL_T_NET_IPSEC_CAP;
     default:
         return sa_modes(out);
     }
@@ -188,55 +239,38 @@ void pl_act_admin_cap(struct pl_step *c)
 {
     uint8_t raw[256] = {0};
     size_t n = capability(c->peer->io.subject, raw);
-    answer(c, 0, 0, raw, n);
+    answer_ok(c, raw, n);
 }
 
-/* The numbers of a capability that is set; false where one is above the device's. */
-static bool within(struct pl_device_peer *peer, unsigned n, const uint32_t most[], uint32_t out[])
+/* The limits of a capability that is set; false where one is above the device's. */
+static bool set_limits(struct pl_step *c, const struct limit *limits, size_t n)
 {
-    for (unsigned i = 0; i < n; i++) {
-        out[i] = (uint32_t)data(peer, SETTING + 4 * (size_t)i, 4);
-        if (out[i] > most[i])
+    uint8_t *kept = (uint8_t *)&c->dev->admin.limits;
+    uint32_t set[N_FILTERS];
+    for (size_t i = 0; i < n; i++) {
+        set[i] = (uint32_t)data(c->peer, PL_T_NET_CAP_SET + limits[i].at, limits[i].bytes);
+        if (set[i] > limits[i].most)
             return false;
     }
-    return true;
-}
-
-static bool set_limits(struct pl_step *c, uint64_t cap)
-{
-    static const uint32_t filters[] = {GROUPS, CLASSIFIERS, RULES, RULES_PER_GROUP};
-    static const uint32_t associations[] = {ASSOCIATIONS, ASSOCIATIONS};
-    struct pl_admin_limits *limits = &c->dev->admin.limits;
-    uint32_t set[4];
-    if (cap == PL_ADMIN_CAP_SA_LIMITS) {
-        if (!within(c->peer, 2, associations, set))
-            return false;
-        limits->inbound = set[0];
-        limits->outbound = set[1];
-        return true;
-    }
-    uint64_t priority = data(c->peer, SETTING + 16, 1);
-    if (!within(c->peer, 4, filters, set) || priority > LAST_PRIORITY)
-        return false;
-    limits->groups = set[0];
-    limits->classifiers = set[1];
-    limits->rules = set[2];
-    limits->rules_per_group = set[3];
-    limits->last_priority = (uint32_t)priority;
+    for (size_t i = 0; i < n; i++)
+        memcpy(kept + limits[i].kept, &set[i], sizeof(set[i]));
     return true;
 }
 
 void pl_act_admin_settle(struct pl_step *c)
 {
-    enum { EINVAL_STATUS = 22, INVALID_FIELD = 3 };
-    uint64_t cap = c->peer->io.subject - PL_ADMIN_CAP;
-    bool numbers = cap == PL_ADMIN_CAP_FILTERS || cap == PL_ADMIN_CAP_SA_LIMITS;
-    if (numbers && !set_limits(c, cap)) {
-        answer(c, EINVAL_STATUS, INVALID_FIELD, NULL, 0);
+    uint64_t id = c->peer->io.subject;
+    bool sound = true;
+    if (id == PL_T_NET_FF_RESOURCE_CAP)
+        sound = set_limits(c, filters, N_FILTERS);
+    if (id == PL_T_NET_IPSEC_RESOURCE_CAP)
+        sound = set_limits(c, associations, N_ASSOCIATIONS);
+    if (!sound) {
+        answer(c, PL_T_NET_ADMIN_STATUS_EINVAL, PL_T_NET_ADMIN_STATUS_Q_INVALID_FIELD, NULL, 0);
         return;
     }
-    c->dev->admin.caps |= UINT64_C(1) << cap;
-    answer(c, 0, 0, NULL, 0);
+    c->dev->admin.caps |= cap(id);
+    answer_ok(c, NULL, 0);
 }
 
 /* --- objects --- */
@@ -254,13 +288,14 @@ const struct pl_admin_object *pl_admin_find(const struct pl_device *dev, uint64_
 /* Is it a resource that the device knows, and did the driver set all of its capabilities? */
 bool pl_fn_admin_resource(const struct pl_step *c, uint64_t type)
 {
-    uint64_t needs = type <= PL_ADMIN_RULE ? PL_ADMIN_OF_FILTERS : PL_ADMIN_OF_IPSEC;
-    return type >= PL_ADMIN_GROUP && type <= PL_ADMIN_INBOUND && (caps_of(c) & needs) == needs;
+    uint64_t needs = type <= PL_T_NET_RESOURCE_OBJ_FF_RULE ? caps_of_filters() : caps_of_ipsec();
+    return type >= PL_T_NET_RESOURCE_OBJ_FF_GROUP && type <= PL_T_NET_RESOURCE_OBJ_IPSEC_INB_SA &&
+           (caps_of(c) & needs) == needs;
 }
 
 bool pl_fn_admin_enabled(const struct pl_step *c, uint64_t type)
 {
-    uint64_t needs = type <= PL_ADMIN_RULE ? PL_ADMIN_OF_FILTERS : PL_ADMIN_OF_IPSEC;
+    uint64_t needs = type <= PL_T_NET_RESOURCE_OBJ_FF_RULE ? caps_of_filters() : caps_of_ipsec();
     return (c->dev->admin.caps & needs) == needs;
 }
 
@@ -273,11 +308,13 @@ bool pl_fn_admin_there(const struct pl_step *c)
 uint64_t pl_fn_admin_users(const struct pl_step *c)
 {
     uint64_t n = 0, type = c->peer->io.subject;
-    for (size_t i = 0; i < PL_ADMIN_OBJECTS && type < PL_ADMIN_RULE; i++) {
+    for (size_t i = 0; i < PL_ADMIN_OBJECTS && type < PL_T_NET_RESOURCE_OBJ_FF_RULE; i++) {
         const struct pl_admin_object *rule = &c->dev->admin.object[i];
-        const uint8_t *id = rule->data + (type == PL_ADMIN_GROUP ? 0 : 4);
-        n +=
-            rule->there && rule->type == PL_ADMIN_RULE && pl_admin_get(id, 4) == c->peer->io.object;
+        const uint8_t *id =
+            rule->data + (type == PL_T_NET_RESOURCE_OBJ_FF_GROUP ? PL_T_NET_FF_RULE_GROUP_ID
+                                                                 : PL_T_NET_FF_RULE_CLASSIFIER_ID);
+        n += rule->there && rule->type == PL_T_NET_RESOURCE_OBJ_FF_RULE &&
+             pl_admin_get(id, 4) == c->peer->io.object;
     }
     return n;
 }
@@ -292,9 +329,10 @@ bool pl_fn_admin_full(const struct pl_step *c)
 {
     const struct pl_admin_limits *limits = &c->dev->admin.limits;
     uint64_t n = 0, type = c->peer->io.subject;
-    uint64_t most = type == PL_ADMIN_GROUP        ? lower(limits->groups, limits->rules_per_group)
-                    : type == PL_ADMIN_CLASSIFIER ? limits->classifiers
-                                                  : UINT64_MAX;
+    uint64_t most = type == PL_T_NET_RESOURCE_OBJ_FF_GROUP
+                        ? lower(limits->groups, limits->rules_per_group)
+                    : type == PL_T_NET_RESOURCE_OBJ_FF_CLASSIFIER ? limits->classifiers
+                                                                  : UINT64_MAX;
     for (size_t i = 0; i < PL_ADMIN_OBJECTS; i++)
         n += c->dev->admin.object[i].there && c->dev->admin.object[i].type == type;
     return n >= most;
@@ -305,8 +343,9 @@ bool pl_fn_admin_rival(const struct pl_step *c)
 {
     for (size_t i = 0; i < PL_ADMIN_OBJECTS; i++) {
         const struct pl_admin_object *object = &c->dev->admin.object[i];
-        if (object->there && object->type == PL_ADMIN_GROUP &&
-            pl_admin_get(object->data, 2) == data(c->peer, OBJECT, 2))
+        if (object->there && object->type == PL_T_NET_RESOURCE_OBJ_FF_GROUP &&
+            pl_admin_get(object->data + PL_T_NET_FF_GROUP_PRIORITY, 2) ==
+                data(c->peer, PL_T_NET_RESOURCE_OBJ + PL_T_NET_FF_GROUP_PRIORITY, 2))
             return true;
     }
     return false;
@@ -314,17 +353,18 @@ bool pl_fn_admin_rival(const struct pl_step *c)
 
 size_t pl_admin_mask_bytes(const uint8_t *bytes, size_t len)
 {
-    size_t at = PL_FILTER_SELECTORS, sum = 0;
-    if (len < at || bytes[0] == 0 || bytes[0] > SELECTORS)
+    size_t at = PL_T_NET_FF_LIST, sum = 0;
+    uint8_t count = bytes[PL_T_NET_FF_COUNT];
+    if (len < at || count == 0 || count > SELECTORS)
         return 0;
-    for (uint8_t i = 0; i < bytes[0]; i++) {
-        size_t n = at + PL_FILTER_SELECTOR <= len ? bytes[at + PL_FILTER_LENGTH] : 0;
-        uint8_t type = n ? bytes[at] : 0;
+    for (uint8_t i = 0; i < count; i++) {
+        size_t n = at + PL_T_NET_FF_SELECTOR <= len ? bytes[at + PL_T_NET_FF_SELECTOR_LENGTH] : 0;
+        uint8_t type = n ? bytes[at + PL_T_NET_FF_SELECTOR_TYPE] : 0;
         if (!type || type >= sizeof(selector_bytes) || n != selector_bytes[type] ||
-            at + PL_FILTER_SELECTOR + n > len || (i == 0) != (type == PL_FILTER_ETH))
+            at + PL_T_NET_FF_SELECTOR + n > len || (i == 0) != (type == PL_T_NET_FF_MASK_TYPE_ETH))
             return 0;
         sum += n;
-        at += PL_FILTER_SELECTOR + n;
+        at += PL_T_NET_FF_SELECTOR + n;
     }
     return sum;
 }
@@ -334,14 +374,14 @@ size_t pl_admin_mask_bytes(const uint8_t *bytes, size_t len)
 uint64_t pl_fn_admin_wrong(const struct pl_step *c)
 {
     uint8_t raw[PL_ADMIN_DATA];
-    size_t n = bytes_from(c->peer, OBJECT, raw, sizeof(raw));
+    size_t n = bytes_from(c->peer, PL_T_NET_RESOURCE_OBJ, raw, sizeof(raw));
     const struct pl_admin_limits *limits = &c->dev->admin.limits;
     switch (c->peer->io.subject) {
-    case PL_ADMIN_GROUP:
+    case PL_T_NET_RESOURCE_OBJ_FF_GROUP:
         return c->peer->io.object >= limits->groups ? 256 : 0;
-    case PL_ADMIN_CLASSIFIER:
+    case PL_T_NET_RESOURCE_OBJ_FF_CLASSIFIER:
         return c->peer->io.object >= limits->classifiers || !pl_admin_mask_bytes(raw, n) ? 256 : 0;
-    case PL_ADMIN_RULE:
+    case PL_T_NET_RESOURCE_OBJ_FF_RULE:
         return pl_admin_wrong_rule(c, raw, n);
     default:
         return pl_admin_wrong_sa(c, raw, n);
@@ -351,10 +391,11 @@ uint64_t pl_fn_admin_wrong(const struct pl_step *c)
 uint64_t pl_admin_wrong_sa(const struct pl_step *c, const uint8_t *bytes, size_t len)
 {
     const struct pl_admin_limits *limits = &c->dev->admin.limits;
-    bool outbound = c->peer->io.subject == PL_ADMIN_OUTBOUND;
+    bool outbound = c->peer->io.subject == PL_T_NET_RESOURCE_OBJ_IPSEC_OUTB_SA;
     uint64_t wrong = c->peer->io.object >= (outbound ? limits->outbound : limits->inbound) ? 64 : 0;
-    uint64_t options = pl_admin_get(bytes + 16, 8);
-    return wrong | (len < 24 || bytes[0] != 2 || options ? 128 : 0);
+    uint64_t options = pl_admin_get(bytes + PL_T_NET_IPSEC_SA_OPTIONS, 8);
+    bool mode = bytes[PL_T_NET_IPSEC_SA_MODE] == PL_T_NET_IPSEC_MODE_ESP_TRANSPORT;
+    return wrong | (len < PL_T_NET_IPSEC_SA_PARAM || !mode || options ? 128 : 0);
 }
 
 /* Create the object at hand, or replace it. */
@@ -374,7 +415,8 @@ void pl_act_admin_create(struct pl_step *c)
     free_one->type = (uint16_t)c->peer->io.subject;
     free_one->id = (uint32_t)c->peer->io.object;
     memset(free_one->data, 0, sizeof(free_one->data));
-    free_one->len = (uint16_t)bytes_from(c->peer, OBJECT, free_one->data, sizeof(free_one->data));
+    free_one->len = (uint16_t)bytes_from(c->peer, PL_T_NET_RESOURCE_OBJ, free_one->data,
+                                         sizeof(free_one->data));
 }
 
 void pl_act_admin_destroy(struct pl_step *c)
@@ -390,5 +432,5 @@ void pl_act_admin_query(struct pl_step *c)
     const struct pl_admin_object *object =
         pl_admin_find(c->dev, c->peer->io.subject, c->peer->io.object);
     if (object)
-        answer(c, 0, 0, object->data, object->len);
+        answer_ok(c, object->data, object->len);
 }

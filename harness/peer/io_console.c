@@ -35,7 +35,7 @@ void pl_act_console_get(struct pl_step *c, uint64_t bytes)
 
 void pl_console_receive(struct pl_device_peer *peer, struct pl_device *dev)
 {
-    struct pl_device_work *work = dev->queues[0].io;
+    struct pl_device_work *work = dev->queues[PL_T_CONSOLE_RECEIVEQ].io;
     uint64_t batch = peer->io_opt.batch;
     while (pl_pipe_first(&dev->pipe) > 0 && !work->fault && pl_io_take(peer, dev, work) > 0) {
         struct pl_taken *taken = pl_io_remove(work, work->last);
@@ -71,7 +71,7 @@ void pl_act_console_say(struct pl_step *c, uint64_t port, uint64_t event, uint64
 
 void pl_console_speak(struct pl_device_peer *peer, struct pl_device *dev)
 {
-    struct pl_device_work *work = dev->queues[2].io;
+    struct pl_device_work *work = dev->queues[PL_T_CONSOLE_CONTROL_RECEIVEQ].io;
     struct virtio_console_control raw;
     while (pl_pipe_first(&dev->words) > 0 && !work->fault && pl_io_take(peer, dev, work) > 0) {
         struct pl_taken *taken = pl_io_remove(work, work->last);

@@ -15,18 +15,19 @@ void pl_net_put16(uint8_t *header, size_t at, uint64_t value)
     header[at + 1] = (uint8_t)(value >> 8);
 }
 
-/* Bytes of the header before each packet: before VERSION_1 it had num_buffers only when merging. */
+/* Bytes of the header before each packet: it ends where fields begin that only other features add.
+ * Before VERSION_1 it had num_buffers only when merging. */
 static size_t header_size(const struct pl_step *c)
 {
-    bool with = pl_fn_selected(c, PL_C_F_VERSION_1) || pl_fn_selected(c, VIRTIO_NET_F_MRG_RXBUF);
-    if (pl_fn_selected(c, PL_NET_F_OUT_NET_HEADER) || pl_fn_selected(c, PL_NET_F_IPSEC))
-        return PL_NET_HEADER_MAX;
-    if (pl_fn_selected(c, PL_NET_F_HOST_TUNNEL) || pl_fn_selected(c, PL_NET_F_GUEST_TUNNEL))
-        return PL_NET_AT_OUTER_NH;
-    if (pl_fn_selected(c, VIRTIO_NET_F_HASH_REPORT))
-        return sizeof(struct virtio_net_hdr_v1_hash);
-    return with ? sizeof(struct virtio_net_hdr_v1)
-                : offsetof(struct virtio_net_hdr_v1, num_buffers);
+    bool with = pl_fn_selected(c, PL_C_F_VERSION_1) || pl_fn_selected(c, PL_T_NET_F_MRG_RXBUF);
+    if (pl_fn_selected(c, PL_T_NET_F_OUT_NET_HEADER) || pl_fn_selected(c, PL_T_NET_F_IPSEC))
+        return PL_T_NET_HEADER;
+    if (pl_fn_selected(c, PL_T_NET_F_HOST_UDP_TUNNEL_GSO) ||
+        pl_fn_selected(c, PL_T_NET_F_GUEST_UDP_TUNNEL_GSO))
+        return PL_T_NET_HEADER_OUTER_NH_OFFSET;
+    if (pl_fn_selected(c, PL_T_NET_F_HASH_REPORT))
+        return PL_T_NET_HEADER_OUTER_TH_OFFSET;
+    return with ? PL_T_NET_HEADER_HASH_VALUE : PL_T_NET_HEADER_NUM_BUFFERS;
 }
 
 uint64_t pl_fn_net_header(const struct pl_step *c)
@@ -34,11 +35,11 @@ uint64_t pl_fn_net_header(const struct pl_step *c)
     return header_size(c);
 }
 
-void pl_net_queue(struct pl_device *dev, const uint8_t header[PL_NET_HEADER_MAX],
+void pl_net_queue(struct pl_device *dev, const uint8_t header[PL_T_NET_HEADER],
                   const uint8_t *packet, size_t len)
 {
     size_t before = dev->headers.tail - dev->headers.head;
-    if (pl_pipe_put(&dev->headers, header, PL_NET_HEADER_MAX) &&
+    if (pl_pipe_put(&dev->headers, header, PL_T_NET_HEADER) &&
         !pl_pipe_put(&dev->pipe, packet, len))
         dev->headers.tail = dev->headers.head + before; /* the one goes with the other */
 }
@@ -46,15 +47,15 @@ void pl_net_queue(struct pl_device *dev, const uint8_t header[PL_NET_HEADER_MAX]
 /* What the header of a packet from the driver says. */
 void pl_net_parse_packet(struct pl_device_peer *peer)
 {
-    uint8_t raw[PL_NET_HEADER_MAX] = {0};
+    uint8_t raw[PL_T_NET_HEADER] = {0};
     struct pl_device_io *io = &peer->io;
     pl_io_get(peer, 0, raw, io->readable < sizeof(raw) ? (size_t)io->readable : sizeof(raw));
-    io->flags = raw[0];
-    io->type = raw[1];
-    io->hdr_len = pl_net_get16(raw, offsetof(struct virtio_net_hdr_v1, hdr_len));
-    io->outer_th = pl_net_get16(raw, PL_NET_AT_OUTER_TH);
-    io->outer_nh = pl_net_get16(raw, PL_NET_AT_OUTER_NH);
-    io->resource = pl_net_get16(raw, PL_NET_AT_RESOURCE);
+    io->flags = raw[PL_T_NET_HEADER_FLAGS];
+    io->type = raw[PL_T_NET_HEADER_GSO_TYPE];
+    io->hdr_len = pl_net_get16(raw, PL_T_NET_HEADER_HDR_LEN);
+    io->outer_th = pl_net_get16(raw, PL_T_NET_HEADER_OUTER_TH_OFFSET);
+    io->outer_nh = pl_net_get16(raw, PL_T_NET_HEADER_OUTER_NH_OFFSET);
+    io->resource = pl_net_get16(raw, PL_T_NET_HEADER_RESOURCE_ID);
 }
 
 /* The packet's hash, where that is reported. */
@@ -62,20 +63,20 @@ static void put_hash(const struct pl_step *c, uint8_t *raw)
 {
     uint32_t hash = 0;
     const struct pl_net_rss *rss = pl_net_hashing(c);
-    unsigned kind = rss && pl_fn_selected(c, VIRTIO_NET_F_HASH_REPORT)
+    unsigned kind = rss && pl_fn_selected(c, PL_T_NET_F_HASH_REPORT)
                         ? pl_net_hash(&c->dev->net, rss, c->peer->frame, c->peer->frame_len, &hash)
                         : 0;
-    pl_net_put16(raw, PL_NET_AT_HASH, hash);
-    pl_net_put16(raw, PL_NET_AT_HASH + 2, hash >> 16);
-    pl_net_put16(raw, PL_NET_AT_HASH + 4, kind);
+    pl_net_put16(raw, PL_T_NET_HEADER_HASH_VALUE, hash);
+    pl_net_put16(raw, PL_T_NET_HEADER_HASH_VALUE + 2, hash >> 16);
+    pl_net_put16(raw, PL_T_NET_HEADER_HASH_REPORT, kind);
 }
 
 /* A header of so many bytes before the packet that comes in. */
 void pl_act_net_header(struct pl_step *c, uint64_t header, uint64_t buffers)
 {
     uint8_t *raw = c->peer->net_header;
-    size_t n = header < PL_NET_HEADER_MAX ? (size_t)header : PL_NET_HEADER_MAX;
-    pl_net_put16(raw, offsetof(struct virtio_net_hdr_v1, num_buffers), buffers);
+    size_t n = header < PL_T_NET_HEADER ? (size_t)header : PL_T_NET_HEADER;
+    pl_net_put16(raw, PL_T_NET_HEADER_NUM_BUFFERS, buffers);
     put_hash(c, raw);
     memmove(c->peer->frame + n, c->peer->frame, c->peer->frame_len);
     memcpy(c->peer->frame, raw, n);
@@ -154,8 +155,8 @@ static void classify(struct pl_device_peer *peer, struct pl_device *dev)
 /* The oldest packet is taken, with what its header says. */
 static size_t take(struct pl_device_peer *peer, struct pl_device *dev)
 {
-    if (pl_pipe_take(&dev->headers, peer->net_header, PL_NET_HEADER_MAX) == 0)
-        memset(peer->net_header, 0, PL_NET_HEADER_MAX);
+    if (pl_pipe_take(&dev->headers, peer->net_header, PL_T_NET_HEADER) == 0)
+        memset(peer->net_header, 0, PL_T_NET_HEADER);
     return pl_pipe_take(&dev->pipe, peer->frame, PL_PIPE_ITEM_MAX);
 }
 
@@ -188,7 +189,7 @@ static void pass_on(struct pl_device_peer *peer, struct pl_device *dev, struct p
 static bool receive_one(struct pl_device_peer *peer, struct pl_device *dev)
 {
     const struct pl_step c = {.peer = peer, .dev = dev};
-    bool merge = pl_fn_selected(&c, VIRTIO_NET_F_MRG_RXBUF), alone = pl_net_pairs_there(&c) == 1;
+    bool merge = pl_fn_selected(&c, PL_T_NET_F_MRG_RXBUF), alone = pl_net_pairs_there(&c) == 1;
     classify(peer, dev);
     uint64_t target = peer->io.target, packet = peer->frame_len;
     if (peer->io.dropped) {
@@ -207,8 +208,8 @@ static bool receive_one(struct pl_device_peer *peer, struct pl_device *dev)
     }
     peer->frame_len = take(peer, dev);
     pl_io_load(peer, work, work->first);
-    peer->io.flags = peer->net_header[0];
-    peer->io.type = peer->net_header[1];
+    peer->io.flags = peer->net_header[PL_T_NET_HEADER_FLAGS];
+    peer->io.type = peer->net_header[PL_T_NET_HEADER_GSO_TYPE];
     peer->io.packet = packet;
     peer->io.buffers = n;
     pass_on(peer, dev, work, n);

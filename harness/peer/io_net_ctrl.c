@@ -1,53 +1,46 @@
 /* The network device: its control queue, which packets it takes, and what it offers. */
-#include <endian.h>
-#include <linux/virtio_net.h>
 #include <string.h>
 
 #include "peer/io.h"
 
-/* Beyond what the kernel's header has, and in the specification's words. */
 enum {
-    F_VQ_NOTF_COAL = 52,
-    F_HASH_TUNNEL = 51,
     MAX_SPEED = 10000,
-    HASHES = 0x3f,  /* IPv4 and IPv6, TCP and UDP over each; no extension headers */
-    TUNNELS = 0x81, /* GRE without options, IP in IP */
+    HASHES = PL_T_NET_HASH_TYPE_IPV4 | PL_T_NET_HASH_TYPE_TCPV4 | PL_T_NET_HASH_TYPE_UDPV4 |
+             PL_T_NET_HASH_TYPE_IPV6 | PL_T_NET_HASH_TYPE_TCPV6 | PL_T_NET_HASH_TYPE_UDPV6,
+    TUNNELS = PL_T_NET_HASH_TUNNEL_TYPE_GRE_2784 | PL_T_NET_HASH_TUNNEL_TYPE_IPIP,
     ETHERNET = 14,
     VLAN_TYPE = 0x8100,
-    RSS_FIXED = 11, /* bytes of receive-side scaling's parameters without table and key */
-    RSS_TABLE = 8,  /* where its table begins */
-    HASH_KEY = 13,  /* where the key of the reported hash begins */
+    ENTRIES = PL_T_NET_MAC_ENTRIES,
+    ENTRY = PL_T_NET_RSS_ENTRY
 };
 
 /* --- what is offered --- */
 
 uint32_t pl_net_queues(uint64_t offered)
 {
-    bool several = offered >> VIRTIO_NET_F_MQ & 1 || offered >> VIRTIO_NET_F_RSS & 1;
+    bool several = offered >> PL_T_NET_F_MQ & 1 || offered >> PL_T_NET_F_RSS & 1;
     return several ? PL_NET_QUEUES + 1 : 3;
 }
 
 void pl_net_configure(const struct pl_device_peer *peer, struct pl_device *dev)
 {
-    struct virtio_net_config config = {0};
     uint64_t offered = dev->offered[0] | (uint64_t)dev->offered[1] << 32;
-    const uint64_t more = UINT64_C(1) << VIRTIO_NET_F_SPEED_DUPLEX |
-                          UINT64_C(1) << VIRTIO_NET_F_RSS | UINT64_C(1) << F_HASH_TUNNEL |
-                          UINT64_C(1) << VIRTIO_NET_F_HASH_REPORT;
+    const uint64_t more = UINT64_C(1) << PL_T_NET_F_SPEED_DUPLEX | UINT64_C(1) << PL_T_NET_F_RSS |
+                          UINT64_C(1) << PL_T_NET_F_HASH_TUNNEL |
+                          UINT64_C(1) << PL_T_NET_F_HASH_REPORT;
     dev->net.modes = pl_device_opt(peer, PL_DEVICE_OPT_net_promiscuous) != 0;
     if (pl_net_queues(offered) > 3)
-        dev->config[offsetof(struct virtio_net_config, max_virtqueue_pairs)] = PL_NET_PAIRS;
+        pl_device_put_config(dev, PL_FIELD(PL_T_NET_MAX_VIRTQUEUE_PAIRS), PL_NET_PAIRS);
     if (!(offered & more))
         return;
-    const size_t at = offsetof(struct virtio_net_config, speed), size = sizeof(config) + 4;
-    config.speed = htole32(MAX_SPEED);
-    config.duplex = 1;
-    config.rss_max_key_size = PL_NET_KEY;
-    config.rss_max_indirection_table_length = htole16(PL_NET_TABLE);
-    config.supported_hash_types = htole32(HASHES);
-    memcpy(dev->config + at, (const uint8_t *)&config + at, sizeof(config) - at);
-    dev->config[sizeof(config)] = TUNNELS; /* supported_tunnel_types */
-    dev->config_size = dev->config_size > size ? dev->config_size : size;
+    pl_device_put_config(dev, PL_FIELD(PL_T_NET_SPEED), MAX_SPEED);
+    pl_device_put_config(dev, PL_FIELD(PL_T_NET_DUPLEX), PL_T_NET_DUPLEX_FULL);
+    pl_device_put_config(dev, PL_FIELD(PL_T_NET_RSS_MAX_KEY_SIZE), PL_NET_KEY);
+    pl_device_put_config(dev, PL_FIELD(PL_T_NET_RSS_MAX_INDIRECTION_TABLE_LENGTH), PL_NET_TABLE);
+    pl_device_put_config(dev, PL_FIELD(PL_T_NET_SUPPORTED_HASH_TYPES), HASHES);
+    pl_device_put_config(dev, PL_FIELD(PL_T_NET_SUPPORTED_TUNNEL_TYPES), TUNNELS);
+    if (dev->config_size < PL_T_NET_CONFIG_BYTES)
+        dev->config_size = PL_T_NET_CONFIG_BYTES;
 }
 
 void pl_act_net_reset(struct pl_step *c, uint64_t parts)
@@ -87,16 +80,16 @@ void pl_act_net_reset(struct pl_step *c, uint64_t parts)
 
 void pl_net_parse(struct pl_device_peer *peer)
 {
-    uint8_t head[2] = {0xff, 0xff};
+    uint8_t head[PL_T_NET_CTRL] = {0xff, 0xff};
     pl_io_get(peer, 0, head, sizeof(head));
-    peer->io.type = head[0];
-    peer->io.flags = head[1];
+    peer->io.type = head[PL_T_NET_CTRL_CLASS];
+    peer->io.flags = head[PL_T_NET_CTRL_COMMAND];
     peer->io.bytes = peer->io.readable > sizeof(head) ? peer->io.readable - sizeof(head) : 0;
 }
 
 static size_t data(const struct pl_step *c, uint64_t at, void *out, size_t len)
 {
-    return pl_io_get(c->peer, at + 2, out, len);
+    return pl_io_get(c->peer, at + PL_T_NET_CTRL, out, len);
 }
 
 /* A little-endian number in the command's data; what is not there counts as 0. */
@@ -115,7 +108,7 @@ void pl_act_net_ack(struct pl_step *c, uint64_t at, uint64_t ack)
 {
     uint8_t byte = (uint8_t)ack;
     c->dev->net.commands++;
-    c->dev->net.oks += ack == VIRTIO_NET_OK;
+    c->dev->net.oks += ack == PL_T_NET_OK;
     if (pl_io_put(c->peer, at, &byte, 1) && c->peer->io.written < at + 1)
         c->peer->io.written = at + 1;
 }
@@ -148,25 +141,25 @@ void pl_act_net_set_mode(struct pl_step *c, uint64_t mode, uint64_t on)
 /* Two counts, each with its addresses behind it, which fill the data and are not too many. */
 bool pl_fn_net_table_sound(const struct pl_step *c)
 {
-    uint64_t first = pl_fn_net_data(c, 0, 4), at = 4 + PL_NET_ADDRESS * first;
-    uint64_t second = pl_fn_net_data(c, at, 4);
+    uint64_t first = pl_fn_net_data(c, 0, ENTRIES), at = ENTRIES + PL_NET_ADDRESS * first;
+    uint64_t second = pl_fn_net_data(c, at, ENTRIES);
     return first + second <= PL_NET_MACS &&
-           c->peer->io.bytes == 8 + PL_NET_ADDRESS * (first + second);
+           c->peer->io.bytes == 2 * ENTRIES + PL_NET_ADDRESS * (first + second);
 }
 
 void pl_act_net_table(struct pl_step *c)
 {
     struct pl_net_state *net = &c->dev->net;
-    uint64_t first = pl_fn_net_data(c, 0, 4), at = 4 + PL_NET_ADDRESS * first;
-    uint64_t second = pl_fn_net_data(c, at, 4);
-    data(c, 4, net->mac, PL_NET_ADDRESS * (size_t)first);
-    data(c, at + 4, net->mac[first], PL_NET_ADDRESS * (size_t)second);
+    uint64_t first = pl_fn_net_data(c, 0, ENTRIES), at = ENTRIES + PL_NET_ADDRESS * first;
+    uint64_t second = pl_fn_net_data(c, at, ENTRIES);
+    data(c, ENTRIES, net->mac, PL_NET_ADDRESS * (size_t)first);
+    data(c, at + ENTRIES, net->mac[first], PL_NET_ADDRESS * (size_t)second);
     net->n_macs = (unsigned)(first + second);
 }
 
 void pl_act_net_mac(struct pl_step *c)
 {
-    data(c, 0, c->dev->config, PL_NET_ADDRESS);
+    data(c, 0, c->dev->config + PL_T_NET_MAC_AT, PL_T_NET_MAC_LEN);
 }
 
 void pl_act_net_vlan(struct pl_step *c, uint64_t id, uint64_t on)
@@ -190,7 +183,7 @@ void pl_net_look(struct pl_device_peer *peer, struct pl_device *dev)
     if (peer->frame_len < ETHERNET)
         return;
     peer->io.cast = memcmp(packet, broadcast, sizeof(broadcast)) == 0 ? 2 : packet[0] & 1;
-    peer->io.own = memcmp(packet, dev->config, PL_NET_ADDRESS) == 0;
+    peer->io.own = memcmp(packet, dev->config + PL_T_NET_MAC_AT, PL_T_NET_MAC_LEN) == 0;
     for (unsigned i = 0; i < net->n_macs; i++)
         peer->io.listed |= memcmp(packet, net->mac[i], PL_NET_ADDRESS) == 0;
     peer->io.tagged =
@@ -211,7 +204,7 @@ void pl_act_net_use_pairs(struct pl_step *c, uint64_t pairs)
 static bool table_sound(const struct pl_step *c, uint64_t at, uint64_t entries)
 {
     for (uint64_t i = 0; i <= entries; i++) /* unclassified_queue stands right before the table */
-        if (pl_fn_net_data(c, at + RSS_TABLE - 2 + 2 * i, 2) >= PL_NET_PAIRS)
+        if (pl_fn_net_data(c, at + PL_T_NET_RSS_UNCLASSIFIED + ENTRY * i, ENTRY) >= PL_NET_PAIRS)
             return false;
     return true;
 }
@@ -219,25 +212,29 @@ static bool table_sound(const struct pl_step *c, uint64_t at, uint64_t entries)
 /* Parameters of receive-side scaling from byte `at` of the command's data on, up to its end. */
 bool pl_fn_net_rss_sound(const struct pl_step *c, uint64_t at)
 {
-    uint64_t entries = pl_fn_net_data(c, at + 4, 2) + 1, behind = at + RSS_TABLE + 2 * entries;
-    uint64_t key = pl_fn_net_data(c, behind + 2, 1), tx = pl_fn_net_data(c, behind, 2);
-    return !(pl_fn_net_data(c, at, 4) & ~(uint64_t)HASHES) && entries <= PL_NET_TABLE &&
-           (entries & (entries - 1)) == 0 && key <= PL_NET_KEY && tx >= 1 && tx <= PL_NET_PAIRS &&
-           c->peer->io.bytes == at + RSS_FIXED + 2 * entries + key && table_sound(c, at, entries);
+    uint64_t entries = pl_fn_net_data(c, at + PL_T_NET_RSS_TABLE_MASK, 2) + 1;
+    uint64_t behind = at + PL_T_NET_RSS_TABLE + ENTRY * entries;
+    uint64_t key = pl_fn_net_data(c, behind + PL_T_NET_RSS_KEY_LENGTH, 1);
+    uint64_t tx = pl_fn_net_data(c, behind + PL_T_NET_RSS_MAX_TX_VQ, 2);
+    return !(pl_fn_net_data(c, at + PL_T_NET_RSS_HASH_TYPES, 4) & ~(uint64_t)HASHES) &&
+           entries <= PL_NET_TABLE && (entries & (entries - 1)) == 0 && key <= PL_NET_KEY &&
+           tx >= 1 && tx <= PL_NET_PAIRS && c->peer->io.bytes == behind + PL_T_NET_RSS_KEY + key &&
+           table_sound(c, at, entries);
 }
 
 static void take_rss(const struct pl_step *c, uint64_t at, struct pl_net_rss *rss)
 {
     memset(rss, 0, sizeof(*rss));
     rss->set = true;
-    rss->types = (uint32_t)pl_fn_net_data(c, at, 4);
-    rss->mask = (uint16_t)pl_fn_net_data(c, at + 4, 2);
-    rss->unclassified = (uint16_t)pl_fn_net_data(c, at + 6, 2);
+    rss->types = (uint32_t)pl_fn_net_data(c, at + PL_T_NET_RSS_HASH_TYPES, 4);
+    rss->mask = (uint16_t)pl_fn_net_data(c, at + PL_T_NET_RSS_TABLE_MASK, 2);
+    rss->unclassified = (uint16_t)pl_fn_net_data(c, at + PL_T_NET_RSS_UNCLASSIFIED, ENTRY);
     for (uint64_t i = 0; i <= rss->mask && i < PL_NET_TABLE; i++)
-        rss->table[i] = (uint16_t)pl_fn_net_data(c, at + RSS_TABLE + 2 * i, 2);
-    uint64_t behind = at + RSS_TABLE + 2 * (rss->mask + UINT64_C(1));
-    rss->key_len = (uint8_t)pl_fn_net_data(c, behind + 2, 1);
-    data(c, behind + 3, rss->key, rss->key_len < PL_NET_KEY ? rss->key_len : PL_NET_KEY);
+        rss->table[i] = (uint16_t)pl_fn_net_data(c, at + PL_T_NET_RSS_TABLE + ENTRY * i, ENTRY);
+    uint64_t behind = at + PL_T_NET_RSS_TABLE + ENTRY * (rss->mask + UINT64_C(1));
+    rss->key_len = (uint8_t)pl_fn_net_data(c, behind + PL_T_NET_RSS_KEY_LENGTH, 1);
+    data(c, behind + PL_T_NET_RSS_KEY, rss->key,
+         rss->key_len < PL_NET_KEY ? rss->key_len : PL_NET_KEY);
 }
 
 void pl_act_net_rss(struct pl_step *c, uint64_t at)
@@ -249,9 +246,9 @@ void pl_act_net_rss(struct pl_step *c, uint64_t at)
 
 bool pl_fn_net_hash_sound(const struct pl_step *c)
 {
-    uint64_t key = pl_fn_net_data(c, HASH_KEY - 1, 1);
-    return !(pl_fn_net_data(c, 0, 4) & ~(uint64_t)HASHES) && key <= PL_NET_KEY &&
-           c->peer->io.bytes == HASH_KEY + key;
+    uint64_t key = pl_fn_net_data(c, PL_T_NET_HASH_CONFIG_KEY_LENGTH, 1);
+    return !(pl_fn_net_data(c, PL_T_NET_HASH_CONFIG_TYPES, 4) & ~(uint64_t)HASHES) &&
+           key <= PL_NET_KEY && c->peer->io.bytes == PL_T_NET_HASH_CONFIG_KEY + key;
 }
 
 void pl_act_net_hash(struct pl_step *c)
@@ -259,9 +256,10 @@ void pl_act_net_hash(struct pl_step *c)
     struct pl_net_rss *hash = &c->dev->net.report;
     memset(hash, 0, sizeof(*hash));
     hash->set = true;
-    hash->types = (uint32_t)pl_fn_net_data(c, 0, 4);
-    hash->key_len = (uint8_t)pl_fn_net_data(c, HASH_KEY - 1, 1);
-    data(c, HASH_KEY, hash->key, hash->key_len < PL_NET_KEY ? hash->key_len : PL_NET_KEY);
+    hash->types = (uint32_t)pl_fn_net_data(c, PL_T_NET_HASH_CONFIG_TYPES, 4);
+    hash->key_len = (uint8_t)pl_fn_net_data(c, PL_T_NET_HASH_CONFIG_KEY_LENGTH, 1);
+    data(c, PL_T_NET_HASH_CONFIG_KEY, hash->key,
+         hash->key_len < PL_NET_KEY ? hash->key_len : PL_NET_KEY);
 }
 
 /* A mutant's: another byte in the keys. */
@@ -285,7 +283,7 @@ bool pl_fn_net_context(const struct pl_step *c, uint64_t id)
 void pl_act_net_context(struct pl_step *c, uint64_t id)
 {
     if (id >= 1 && id <= PL_NET_CONTEXTS)
-        take_rss(c, 8, &c->dev->net.context[id - 1]);
+        take_rss(c, PL_T_NET_RSS_CTX_RSS, &c->dev->net.context[id - 1]);
 }
 
 void pl_act_net_context_end(struct pl_step *c, uint64_t id)
@@ -320,8 +318,8 @@ void pl_act_net_coal_queue(struct pl_step *c, uint64_t queue, uint64_t packets, 
 void pl_act_net_coal_tell(struct pl_step *c, uint64_t queue)
 {
     const struct pl_net_coal *coal = &c->dev->net.coal[queue % PL_NET_QUEUES];
-    pl_act_net_say(c, 0, 4, coal->packets);
-    pl_act_net_say(c, 4, 4, coal->usecs);
+    pl_act_net_say(c, PL_T_NET_COAL_MAX_PACKETS, 4, coal->packets);
+    pl_act_net_say(c, PL_T_NET_COAL_MAX_USECS, 4, coal->usecs);
 }
 
 /* The queue that stops begins again with what all of its direction have. */

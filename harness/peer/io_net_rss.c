@@ -1,5 +1,4 @@
 /* The network device: which hash a packet has, which flow it is of, and which queue it comes on. */
-#include <linux/virtio_net.h>
 #include <string.h>
 
 #include "peer/io.h"
@@ -15,9 +14,7 @@ enum {
     PROTO_IPV6 = 41,
     PROTO_GRE = 47,
     GRE = 4, /* bytes of its header without options */
-    INPUT_MAX = 36,
-    TUNNEL_GRE = 1 << 0,
-    TUNNEL_IPIP = 1 << 7
+    INPUT_MAX = 36
 };
 
 /* What of a packet a hash may be calculated over: addresses, then ports. */
@@ -84,9 +81,9 @@ static size_t ip_of(const uint8_t *packet, size_t len, unsigned *type)
 static unsigned inner_type(uint32_t tunnels, unsigned proto, const uint8_t *ip, size_t *head)
 {
     const uint8_t *gre = ip + *head;
-    if (tunnels & TUNNEL_IPIP && (proto == PROTO_IPIP || proto == PROTO_IPV6))
+    if (tunnels & PL_T_NET_HASH_TUNNEL_TYPE_IPIP && (proto == PROTO_IPIP || proto == PROTO_IPV6))
         return proto == PROTO_IPIP ? TYPE_IPV4 : TYPE_IPV6;
-    if (!(tunnels & TUNNEL_GRE) || proto != PROTO_GRE || u16_at(gre) != 0)
+    if (!(tunnels & PL_T_NET_HASH_TUNNEL_TYPE_GRE_2784) || proto != PROTO_GRE || u16_at(gre) != 0)
         return 0;
     *head += GRE;
     return u16_at(gre + 2);
@@ -105,21 +102,33 @@ static struct tuple tuple_of(const struct pl_net_state *net, const uint8_t *pack
     return inner ? tuple_at(inner, packet + at + head, len - at - head) : t;
 }
 
+/* What a hash is reported as, and the type that enables it. */
+struct kind {
+    unsigned report;
+    uint32_t type;
+};
+
 unsigned pl_net_hash(const struct pl_net_state *net, const struct pl_net_rss *rss,
                      const uint8_t *packet, size_t len, uint32_t *hash)
 {
+    static const struct kind v4[] = {{PL_T_NET_HASH_REPORT_IPV4, PL_T_NET_HASH_TYPE_IPV4},
+                                     {PL_T_NET_HASH_REPORT_TCPV4, PL_T_NET_HASH_TYPE_TCPV4},
+                                     {PL_T_NET_HASH_REPORT_UDPV4, PL_T_NET_HASH_TYPE_UDPV4}};
+    static const struct kind v6[] = {{PL_T_NET_HASH_REPORT_IPV6, PL_T_NET_HASH_TYPE_IPV6},
+                                     {PL_T_NET_HASH_REPORT_TCPV6, PL_T_NET_HASH_TYPE_TCPV6},
+                                     {PL_T_NET_HASH_REPORT_UDPV6, PL_T_NET_HASH_TYPE_UDPV6}};
     const struct tuple t = tuple_of(net, packet, len);
-    unsigned first = t.addresses == 8 ? VIRTIO_NET_HASH_REPORT_IPv4 : VIRTIO_NET_HASH_REPORT_IPv6;
-    unsigned kind = t.ports ? first + (t.proto == PROTO_TCP ? 1 : 2) : first;
+    const struct kind *kind = t.addresses == 8 ? v4 : v6;
+    const struct kind *whole = kind + (t.proto == PROTO_TCP ? 1 : 2);
     if (t.addresses == 0)
-        return VIRTIO_NET_HASH_REPORT_NONE;
-    bool ports = t.ports && rss->types >> (kind - 1) & 1;
-    if (!ports)
-        kind = first;
-    if (!(rss->types >> (kind - 1) & 1))
-        return VIRTIO_NET_HASH_REPORT_NONE;
+        return PL_T_NET_HASH_REPORT_NONE;
+    bool ports = t.ports && rss->types & whole->type;
+    if (ports)
+        kind = whole;
+    if (!(rss->types & kind->type))
+        return PL_T_NET_HASH_REPORT_NONE;
     *hash = toeplitz(rss, t.bytes, t.addresses + (ports ? 4 : 0));
-    return kind;
+    return kind->report;
 }
 
 unsigned pl_net_flow(const uint8_t *packet, size_t len)
@@ -136,7 +145,7 @@ unsigned pl_net_flow(const uint8_t *packet, size_t len)
 
 const struct pl_net_rss *pl_net_hashing(const struct pl_step *c)
 {
-    bool scaling = pl_fn_selected(c, VIRTIO_NET_F_RSS);
+    bool scaling = pl_fn_selected(c, PL_T_NET_F_RSS);
     const struct pl_net_rss *rss = scaling ? &c->dev->net.rss : &c->dev->net.report;
     return rss->set ? rss : NULL;
 }
@@ -145,7 +154,7 @@ const struct pl_net_rss *pl_net_hashing(const struct pl_step *c)
 
 uint64_t pl_net_pairs_there(const struct pl_step *c)
 {
-    bool several = pl_fn_selected(c, VIRTIO_NET_F_MQ) || pl_fn_selected(c, VIRTIO_NET_F_RSS);
+    bool several = pl_fn_selected(c, PL_T_NET_F_MQ) || pl_fn_selected(c, PL_T_NET_F_RSS);
     return several ? PL_NET_PAIRS : 1;
 }
 

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PL_SECTOR        512u
 #define PL_PIPE_ITEM_MAX ((size_t)65562) /* bytes of the largest packet */
 
 /* A disk: a file, or memory that takes room only where it was written. Bytes never written are 0.

@@ -1,9 +1,10 @@
-"""Prints pl_types.h, what the judge of drivers knows of device types, from virtio-core/driver_types.yaml."""
+"""Prints pl_types.h, what the harness's C (the judge of drivers, the reference peers) knows of device types, from
+virtio-core/type_facts.yaml."""
 import os
 
 from gen import load
 
-SCHEMA = {"name": (str, True), "output": (str, True), "features": (dict, False), "config": (dict, False),
+SCHEMA = {"name": (str, True), "output": (str, False), "features": (dict, False), "config": (dict, False),
           "constants": (dict, False)}
 OUTPUT = {"all": "true", "odd": "queue % 2 == 1", "none": "false"}
 
@@ -13,7 +14,7 @@ def config_rows(reader, kind, prefix):
     rows = []
     for key, value in (kind.get("config") or {}).items():
         good = isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value)
-        if not good or value[1] not in (1, 2, 4, 8) or not 0 <= value[0] <= 4096:
+        if not good or value[1] not in (1, 2, 4, 6, 8) or not 0 <= value[0] <= 4096:
             reader.problem(kind["config"].file, kind["config"].lines[key], key, "is no [offset, bytes]")
         else:
             rows += [(f"{prefix}_{key}_AT", value[0]), (f"{prefix}_{key}_LEN", value[1])]
@@ -23,7 +24,7 @@ def config_rows(reader, kind, prefix):
 def rows_of(reader, kind):
     """(name, value) of everything that a type states."""
     prefix = "PL_T_" + kind["name"].upper()
-    rows = [(f"{prefix}_{k}", v) for k, v in reader.numbers(kind.get("features") or load.Doc(), 0, 63).items()]
+    rows = [(f"{prefix}_{k}", v) for k, v in reader.numbers(kind.get("features") or load.Doc(), 0, 127).items()]
     rows += config_rows(reader, kind, prefix)
     rows += [(f"{prefix}_{k}", v) for k, v in reader.numbers(kind.get("constants") or load.Doc(), 0, 0x7fffffff).items()]
     return rows
@@ -31,7 +32,7 @@ def rows_of(reader, kind):
 
 def render(models, core):
     """{file name: text}; raises load.ModelError."""
-    path = os.path.join(models, "virtio-core", "driver_types.yaml")
+    path = os.path.join(models, "virtio-core", "type_facts.yaml")
     reader = load.Loader()
     doc = reader.read(path)
     ids = {t["name"]: t["id"] for t in core["device_types"]}
@@ -40,15 +41,16 @@ def render(models, core):
         for kind in reader.each(doc["types"], path, SCHEMA):
             if kind["name"] not in ids:
                 reader.problem(path, kind.lines["name"], "name", f"'{load.shown(kind['name'])}' is no device type of core.yaml")
-            elif kind["output"] not in OUTPUT:
+            elif kind.get("output", "none") not in OUTPUT:
                 reader.problem(path, kind.lines["output"], "output", f"is none of {' '.join(OUTPUT)}")
             else:
                 rows += rows_of(reader, kind)
-                cases.append(f"    if (device_id == {ids[kind['name']]})\n        return {OUTPUT[kind['output']]};")
+                if "output" in kind:
+                    cases.append(f"    if (device_id == {ids[kind['name']]})\n        return {OUTPUT[kind['output']]};")
     if reader.problems:
         raise load.error_of(reader.problems)
     return {"pl_types.h": "\n".join(
-        ["/* Generated from models/virtio-core/driver_types.yaml: facts of device types. */", "#ifndef PL_TYPES_H",
+        ["/* Generated from models/virtio-core/type_facts.yaml: facts of device types. */", "#ifndef PL_TYPES_H",
          "#define PL_TYPES_H", "", "#include <stdbool.h>", "#include <stdint.h>", "",
          *[f"#define {name} UINT64_C({value})" for name, value in rows], "",
          "/* Does a queue of this type carry nothing but requests of the driver's own? */",

@@ -532,6 +532,10 @@ MODELS = {
                       ["entropy.yaml:", "'type'", "toaster"]),
     "included-word": ("../virtio-core/status.yaml", whole("seven\n"), ["status.yaml:1:", "list"]),
     "judged-by": ("clauses.yaml", append(CLAUSE % "judged_by: nobody"), ["clauses.yaml:", "'judged_by'", "nobody"]),
+    "facts-feature": ("../virtio-core/type_facts.yaml", replace("F_RO: 5,", "F_RO: 128,"), ["type_facts.yaml:", "'F_RO'", "127"]),
+    "facts-field": ("../virtio-core/type_facts.yaml", replace("CAPACITY: [0, 8]", "CAPACITY: [0, 3]"),
+                    ["type_facts.yaml:", "'CAPACITY'"]),
+    "facts-output": ("../virtio-core/type_facts.yaml", replace("output: all", "output: some"), ["type_facts.yaml:", "'output'"]),
     "core-bit-word": ("../virtio-core/core.yaml", replace("status_bits:", "status_bits: 7\nold:"), ["core.yaml:"]),
 }
 
