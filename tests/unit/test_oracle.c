@@ -1801,8 +1801,8 @@ static void two_changes_reported_late(void)
     has_queue(enabled);
     get_config(old_bytes, 8, GEN);
     get_config(new_bytes, 8, GEN + 2);
-    event_config(RUNNING, GEN + 2, 0, 0, NULL);
-    event_config(RUNNING, GEN + 2, 0, 0, NULL);
+    event_config(READY, GEN + 2, 0, 0, NULL);
+    event_config(READY, GEN + 2, 0, 0, NULL);
 }
 
 /* What was not judged before may have changed the configuration, and be reported behind a reset. */
