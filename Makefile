@@ -22,7 +22,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: all gen deps demo check selftest check-peers check-daemon check-guest selftest-carriers soak-legal unit e2e asan tsan fuzz fuzz-own fuzz-smoke fuzz-programs fuzz-device fuzz-driver fuzz-bus fuzz-afl-mutator soak bench-fuzz coverage format install uninstall clean corpus FORCE
+.PHONY: all gen deps demo check selftest check-peers check-daemon check-guest selftest-carriers soak-legal unit e2e asan tsan fuzz fuzz-own fuzz-smoke fuzz-programs fuzz-device fuzz-driver fuzz-bus fuzz-afl-mutator soak soak-peers bench-fuzz coverage format install uninstall clean corpus FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/plumbline
 
@@ -178,6 +178,10 @@ soak: all
 	  $(BUILD)/plumbline fuzz --dir $(SOAK_DIR)/$$role-$$focus --role $$role --focus $$focus --time $(SOAK_SECONDS) --seed $(FUZZ_SEED) \
 	    --jobs $$(nproc) || failed="$$failed $$role-$$focus"; \
 	done; done; test -z "$$failed" || { echo "soak: findings in$$failed, below $(SOAK_DIR)" >&2; exit 1; }
+# The same, shorter, against each faithful implementation below tests/peers, over sockets.
+SOAK_PEERS ?=
+soak-peers: all
+	@$(PYTHON) tests/soak_peers.py --plumbline $(BUILD)/plumbline --dir $(BUILD)/soak-peers $(SOAK_PEERS)
 # How soon mutants are found, by us and by plain fuzzers; BENCH_FUZZ="--every 10 --seconds 5" does a part of it.
 BENCH_FUZZ ?=
 bench-fuzz: all

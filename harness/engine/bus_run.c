@@ -12,7 +12,6 @@ enum {
     ANNOUNCED_AFTER = 2, /* looks in vain: then the device side speaks by itself */
     START_TRIES = 200,   /* looks at a bus that is still learning of its devices ... */
     START_PAUSE_MS = 10,
-    START_TIMES = 5,     /* time limits for a program that was just started */
     LATE_MS = 5,         /* for an answer that was overtaken */
     IMPATIENT_AFTER = 3, /* waits in vain */
     TAKE_MAX = 256,
@@ -450,8 +449,7 @@ bool pl_bus_run_enumerate(struct pl_bus_run *b)
 static int try_device(struct pl_bus_run *b, uint16_t number)
 {
     struct pl_msg m = {.kind = PL_GET_DEVICE_INFO, .dev_num = number};
-    return ask(b, &m,
-               b->s->spoken ? b->s->timeouts.response : START_TIMES * b->s->timeouts.response);
+    return ask(b, &m, pl_session_first_patience(b->s));
 }
 
 /*
@@ -471,7 +469,7 @@ static int first_look(struct pl_bus_run *b)
     want(b, &info);
     n = n < 0 ? n : pl_bus_run_send(b, PL_BUS_DRIVER_SIDE, &info);
     while (n >= 0 && !s->answered && !b->refused) {
-        n = pl_bus_run_take(b, (s->spoken ? 1 : START_TIMES) * s->timeouts.response);
+        n = pl_bus_run_take(b, pl_session_first_patience(s));
         if (n == 0 || (n > 0 && flooded(b, &got, n)))
             break;
     }

@@ -350,7 +350,9 @@ static int patience(const struct pl_session *s)
 /* Behind a fence that is unanswered: nothing but a hang is left, which is not told lightly. */
 static int hang_patience(const struct pl_session *s)
 {
-    return s->timeouts.response * (s->hangs ? 1 : HANG_TIMES);
+    int ms = s->timeouts.response * (s->hangs ? 1 : HANG_TIMES),
+        first = pl_session_first_patience(s);
+    return ms > first ? ms : first;
 }
 
 static int send_fence(struct pl_session *s);

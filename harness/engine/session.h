@@ -146,6 +146,9 @@ int pl_session_flush(struct pl_session *s);
 int pl_session_fence(struct pl_session *s);
 /* One message, at most timeout_ms from now: 1, 0 where none came, or a negative errno. */
 int pl_session_receive(struct pl_session *s, int timeout_ms);
+/* How long an answer is waited for, in milliseconds: a program that was just started and has not
+ * spoken yet may need a while. */
+int pl_session_first_patience(const struct pl_session *s);
 /* How long what nobody asked for is waited for once `misses` of it did not come, in milliseconds.
  */
 int pl_session_patience(const struct pl_session *s, unsigned misses);

@@ -42,13 +42,9 @@ static bool probe_one(struct pl_session *s, const struct pl_msg *m, bool wanted,
     return pl_session_push(s, out, (size_t)n) == 0;
 }
 
-/* A program that was just started may need a while; once it has spoken, or been silent, no more. */
-static int first_patience(struct pl_session *s)
+int pl_session_first_patience(const struct pl_session *s)
 {
-    if (s->spoken)
-        return s->timeouts.response;
-    s->spoken = true;
-    return s->timeouts.response > START_MS ? s->timeouts.response : START_MS;
+    return s->spoken || s->timeouts.response > START_MS ? s->timeouts.response : START_MS;
 }
 
 bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct pl_msg *witness)
@@ -58,7 +54,8 @@ bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct
         return false;
     for (unsigned i = 0; i < PL_SESSION_FLOOD && !s->answered; i++) {
         struct pl_msg seen;
-        int n = pl_session_receive(s, first_patience(s));
+        int n = pl_session_receive(s, pl_session_first_patience(s));
+        s->spoken = true; /* or it was silent long enough */
         if (n <= 0)
             return false;
         const struct pl_record *r = &s->ring[(s->ring_at + PL_TRACE_MAX - 1) % PL_TRACE_MAX];
