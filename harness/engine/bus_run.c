@@ -415,14 +415,6 @@ static void add_usable(struct pl_bus_run *b, uint16_t number)
         b->usable[b->n_usable++] = number;
 }
 
-static uint32_t window_size(const struct pl_bus_run *b)
-{
-    const struct pl_spec *spec = b->s->spec;
-    const struct pl_message_def *def = pl_spec_message(spec, PL_GET_DEVICES);
-    uint32_t room = 8 * (b->s->bus.max_msg_size - spec->header.size - def->response->size);
-    return room < 1024 ? room : 1024;
-}
-
 bool pl_bus_run_enumerate(struct pl_bus_run *b)
 {
     const struct pl_session *s = b->s;
@@ -430,7 +422,7 @@ bool pl_bus_run_enumerate(struct pl_bus_run *b)
     for (int i = 0; i < WINDOWS_MAX; i++) {
         struct pl_msg m = {.kind = PL_GET_DEVICES};
         m.f[PL_F_offset] = next;
-        m.f[PL_F_count] = window_size(b);
+        m.f[PL_F_count] = pl_session_window(s);
         bool known = b->supports[0];
         if (ask(b, &m, known ? s->timeouts.response : s->timeouts.fence) != 1 ||
             s->last.form != PL_FORM_OK)
@@ -463,7 +455,7 @@ static int first_look(struct pl_bus_run *b)
     struct pl_msg info = {
         .kind = PL_GET_DEVICE_INFO, .dev_num = b->devices[0], .token = pl_session_token(s)};
     unsigned got = 0;
-    devices.f[PL_F_count] = window_size(b);
+    devices.f[PL_F_count] = pl_session_window(s);
     b->found = true;
     int n = pl_bus_run_send(b, PL_BUS_DRIVER_SIDE, &devices);
     want(b, &info);

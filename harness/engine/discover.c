@@ -19,8 +19,7 @@ static void add_device(struct found *f, uint16_t number)
         f->list[f->n++] = number;
 }
 
-/* As many device numbers as one answer can tell of. */
-static uint32_t window_size(const struct pl_session *s)
+uint32_t pl_session_window(const struct pl_session *s)
 {
     const struct pl_message_def *def = pl_spec_message(s->spec, PL_GET_DEVICES);
     uint32_t room = s->bus.max_msg_size - s->spec->header.size - def->response->size;
@@ -42,7 +41,7 @@ static int ask_window(struct found *f, uint16_t offset, bool first)
     struct pl_session *s = f->s;
     struct pl_msg m = {.kind = PL_GET_DEVICES}, witness = {.kind = PL_GET_DEVICE_INFO};
     m.f[PL_F_offset] = offset;
-    m.f[PL_F_count] = window_size(s);
+    m.f[PL_F_count] = pl_session_window(s);
     if (!pl_session_probe(s, &m, first ? &witness : NULL) || s->last.form != PL_FORM_OK)
         return -1;
     for (uint32_t i = 0; i < s->last.f[PL_F_count] && i / 8 < s->last.data_len; i++)

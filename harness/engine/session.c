@@ -350,8 +350,8 @@ static int patience(const struct pl_session *s)
 /* Behind a fence that is unanswered: nothing but a hang is left, which is not told lightly. */
 static int hang_patience(const struct pl_session *s)
 {
-    int ms = s->timeouts.response * (s->hangs ? 1 : HANG_TIMES),
-        first = pl_session_first_patience(s);
+    int ms = s->timeouts.response * (s->hangs ? 1 : HANG_TIMES);
+    int first = pl_session_first_patience(s);
     return ms > first ? ms : first;
 }
 

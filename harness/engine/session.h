@@ -129,6 +129,8 @@ bool pl_session_probe(struct pl_session *s, const struct pl_msg *m, const struct
  * device 0 is then taken to be there; or -EPIPE.
  */
 int pl_session_discover(struct pl_session *s, uint16_t *list, size_t cap, size_t *n);
+/* As many device numbers as one answer to GET_DEVICES can tell of, for its `count`. */
+uint32_t pl_session_window(const struct pl_session *s);
 /* Tell the oracle the numbers of the devices that there are; none: nothing is known of them. */
 void pl_session_tell_devices(struct pl_session *s, const uint16_t *list, size_t n);
 /* Send bytes as they are and wait for nothing. 0 or a negative errno. */

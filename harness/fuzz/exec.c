@@ -323,14 +323,12 @@ bool pl_x_carried(const struct pl_exec *x, const struct pl_msg *m)
 
 void pl_x_tell_devices(struct pl_exec *x, int more)
 {
-    char line[16 + 8 * (PL_EXEC_DEVICES + 1)];
-    int n = snprintf(line, sizeof(line), "devices");
-    bool all = x->n_devices < PL_EXEC_DEVICES; /* else there may be others */
-    for (size_t i = 0; all && i < x->n_devices; i++)
-        n += snprintf(line + n, sizeof(line) - (size_t)n, " %u", x->devices[i]);
-    if (all && more >= 0)
-        snprintf(line + n, sizeof(line) - (size_t)n, " %d", more);
-    pl_session_tell(&x->s, "%s", line);
+    uint16_t list[PL_EXEC_DEVICES + 1];
+    size_t n = x->n_devices < PL_EXEC_DEVICES ? x->n_devices : 0; /* else there may be others */
+    memcpy(list, x->devices, n * sizeof(*list));
+    if (n && more >= 0)
+        list[n++] = (uint16_t)more;
+    pl_session_tell_devices(&x->s, list, n);
     x->devices_told = more < 0;
 }
 

@@ -158,7 +158,7 @@ uint64_t pl_x_draw(struct pl_exec *x, uint64_t below);
 uint16_t pl_x_dev(const struct pl_exec *x, const struct pl_action *a);
 /* The oracle hears which devices there are: those of the case, and one more where it is not -1. */
 void pl_x_tell_devices(struct pl_exec *x, int more);
-/* Virtual, or real, time passes, and what comes meanwhile is taken. */
+/* Virtual, or real, time passes, and what comes meanwhile is taken; true: something came. */
 bool pl_x_wait(struct pl_exec *x, uint64_t ms);
 /* May the port carry these bytes? Byte streams cannot lie about sizes. */
 bool pl_x_carried(const struct pl_exec *x, const struct pl_msg *m);

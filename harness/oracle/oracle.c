@@ -10,6 +10,8 @@
 #include "oracle/private.h"
 #include "wire/spare.h"
 
+enum { UNSEEN_CHANGES = 4 }; /* that an IUT may still report when it is met midway */
+
 static struct pl_spare spare_track;
 
 extern const struct pl_clauses *const pl_clause_tables[]; /* generated; NULL ends */
@@ -39,8 +41,6 @@ int pl_clauses_index(const struct pl_clauses *clauses, const char *id)
             return (int)i;
     return -1;
 }
-
-enum { UNSEEN_CHANGES = 4 }; /* that an IUT may still report when it is met midway */
 
 enum pl_iut pl_iut_of(const char *role)
 {
