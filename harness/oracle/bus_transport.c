@@ -144,6 +144,8 @@ static struct pl_bus_slot *find(struct pl_oracle *o, enum pl_bus_side given, con
         now += now && is_clean(slot, m) ? 4 : 0;
         now += now && !slot->failed ? 2 : 0; /* of what failed, less is to be expected */
         now += now && slot->route == PL_ROUTE_DUE && slot->state == PL_BUS_OPEN;
+        /* Of those that are alike, one whose size lies may have been discarded. */
+        now = 2 * now + (now && slot->m.msg_size == m->msg_size);
         if (now > most ||
             (now && now == most && slot->far.forwarded)) { /* of duplicates the newest */
             most = now;

@@ -926,6 +926,16 @@ static void sound_before_its_like(void)
     }
 }
 
+/* While parameters change neither is due: the one whose size lied was discarded. */
+static void sound_behind_its_like_that_lied(void)
+{
+    pl_oracle_bus_told(oracle, "changing");
+    make(request(DEV, 10, 0));
+    pl_poke_size(spec, bytes, (uint16_t)(size + 1));
+    put(NEAR, true);
+    whole_with(DEV, 11, 20, 0);
+}
+
 /* The bus reads of a device's coming or going later than that happens. */
 static void said_before_it_was_read(void)
 {
@@ -940,6 +950,7 @@ static void said_before_it_was_read(void)
 }
 
 static void (*const freedoms[])(void) = {
+    sound_behind_its_like_that_lied,
     said_before_it_was_read,
     sound_before_its_like,
     more_devices_than_room,
